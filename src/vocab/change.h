@@ -58,8 +58,9 @@ struct dir_change {
 	struct change_entry overwritten;
 	bool has_overwritten;
 	bool has_previous;
-	struct name previous;
+	struct name previous; /* may point to previous_bytes */
 	uint64_t previous_cookie;
+	char previous_bytes[NAME_LEN_MAX];
 	bool last;
 	uint64_t old_verifier;
 	uint64_t new_verifier;

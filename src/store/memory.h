@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A store in memory: the reference for the contract and the store of all unit
+ * and protocol tests. Complete (links, devices, permissions by mode bits,
+ * xattrs, sparse files), durable in the sense that it outlives a server built
+ * over it, and slow where that keeps it simple.
+ */
+#ifndef STORE_MEMORY_H
+#define STORE_MEMORY_H
+
+#include "base/clock.h"
+#include "store/dirindex.h"
+#include "store/store.h"
+
+/*
+ * An empty store whose root is a directory of mode 01777. @clock stamps times
+ * (fake in tests), @index is shared and borrowed. NULL when out of memory.
+ */
+struct store *memory_new(struct clock *clock, struct dirindex *index);
+
+/*
+ * Change something as another process of the host would: behind the server's
+ * back, without an index note. Tests use it for local changes.
+ */
+int memory_local_create(
+	struct store *s, const struct fileid *dir, struct name name);
+int memory_local_remove(
+	struct store *s, const struct fileid *dir, struct name name);
+
+#endif

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A store over a directory of the host: kernel file handles, walls no client
+ * gets over, and the kernel's own permission checks as the caller
+ * (doc/design.md: Identity, Walls, File descriptors).
+ */
+#ifndef STORE_POSIX_H
+#define STORE_POSIX_H
+
+#include "base/clock.h"
+#include "store/dirindex.h"
+#include "store/store.h"
+
+struct posix_options {
+	const char *path;       /* the directory to export */
+	struct clock *clock;    /* borrowed */
+	struct dirindex *index; /* borrowed, shared by all stores */
+	unsigned max_fds;       /* descriptors the handle cache may keep */
+};
+
+/*
+ * Open the directory as a store. On failure NULL, with one sentence in @why
+ * that says what is missing and what to do (no CAP_DAC_READ_SEARCH, a file
+ * system without handles, handles that do not fit, not a directory ...).
+ */
+struct store *posix_new(
+	const struct posix_options *options, char *why, size_t why_size);
+
+#endif

@@ -1,0 +1,386 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The storage contract: what a store of files must do, and the only way the
+ * rest of the server reaches one. A store knows nothing of NFS: it speaks
+ * errno and the vocabulary. Every function below is the checked waist
+ * (store.c): it asserts the contract on the way in and out, counts, and calls
+ * the store's own `struct store_ops`. The fault filter is a store over a store.
+ *
+ * Common to all functions
+ *  - They return 0 or -errno; outputs are untouched on failure unless said.
+ *    -ESTALE: the fileid names nothing (any more), or is not this store's.
+ *    -EWOULDBLOCK: not now, somebody else's lease or lock; try again later.
+ *  - Any thread, at any time. Functions that change a directory are called
+ *    inside that directory's change section (state/dirchange), so two of
+ *    them never run at once for one directory through this server; other
+ *    processes may change it at any time.
+ *  - @cred is who asks; permission checks are the store's (for posix: the
+ *    kernel's). Borrowed, as every pointer here.
+ *  - Names are checked before they get here: 1 to 255 bytes, no '/', no NUL,
+ *    neither "." nor "..".
+ *  - They may block on a disk; the caller holds a permit, and no lock but a
+ *    change section.
+ */
+#ifndef STORE_STORE_H
+#define STORE_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "vocab/attr.h"
+#include "vocab/change.h"
+#include "vocab/cred.h"
+#include "vocab/fileid.h"
+#include "vocab/name.h"
+
+struct store_ops;
+
+/* Embedded at the start of every store's own struct. */
+struct store {
+	const struct store_ops *ops;
+	const char *kind; /* "posix", "memory", ...: for logs */
+};
+
+/* Rights asked of store_access(). */
+enum {
+	STORE_MAY_READ = 1,    /* read a file, list a directory */
+	STORE_MAY_WRITE = 2,   /* write a file, change a directory's entries */
+	STORE_MAY_EXECUTE = 4, /* run a file, search a directory */
+};
+
+/*
+ * How an I/O call was authorised. OPENED: @cred passed store_open_check() for
+ * this access earlier and holds an open, so the file's mode of today does not
+ * matter (POSIX checks at open time only).
+ */
+enum { STORE_IO_CHECK = 0, STORE_IO_OPENED = 1 };
+
+enum store_stability {
+	STORE_UNSTABLE,  /* may be lost until store_commit() */
+	STORE_DATA_SYNC, /* data and what is needed to find it are on disk */
+	STORE_FILE_SYNC, /* data and all attributes are on disk */
+};
+
+/* What store_create() makes. */
+struct store_new {
+	enum object_type type;
+	struct name link_text; /* symlinks; 1 to 4,095 bytes, no NUL */
+	uint32_t rdev_major;   /* devices */
+	uint32_t rdev_minor;
+	/*
+	 * Initial attributes; SETATTR_MODE absent = 0666, directories 0777.
+	 * SETATTR_UMASK: `mode & ~umask`, unless the directory has a default
+	 * ACL (RFC 8275). The process umask is 0.
+	 */
+	struct setattr attr;
+	/*
+	 * Files only: remember @verifier on disk with the file, so that a
+	 * retried exclusive create is recognised (RFC 8881 18.16.3).
+	 */
+	bool exclusive;
+	uint64_t verifier;
+};
+
+/* What a rename would do, found out by store_check_rename(). */
+struct store_rename_plan {
+	struct fileid source;
+	enum object_type source_type;
+	bool has_victim;      /* the target name exists ... */
+	bool same_object;     /* ... and is the same object: nothing happens */
+	struct fileid victim; /* ... and will be replaced */
+	enum object_type victim_type;
+	bool victim_last_link;
+};
+
+/* One page of a listing; see store_readdir(). */
+struct store_page {
+	uint64_t verifier; /* out: the directory's cookie verifier */
+	bool eof;          /* out: the last entry was emitted */
+};
+
+/*
+ * Called for each entry in cookie order; false stops the page before this
+ * entry. @name dies with the call. Runs under no lock of the store.
+ */
+typedef bool (*store_emit)(void *ctx, struct name name, uint64_t cookie);
+
+struct store_xattr_names {
+	char *data;  /* names one after the other, each ended by a NUL */
+	size_t size; /* room at data */
+	size_t used; /* out */
+};
+
+/* Release the store. No call may be running. NULL is ignored. */
+void store_free(struct store *s);
+
+/* The fileid of the export's root directory. */
+int store_root(struct store *s, struct fileid *ret);
+
+/* 0 while @id names an object of this store that is still there. */
+int store_probe(struct store *s, const struct fileid *id);
+
+/* Attributes of an object, `change` left 0. No permission is needed. */
+int store_getattr(struct store *s, const struct fileid *id, struct attr *ret);
+
+/* Figures of the file system that @id lies on. */
+int store_statfs(struct store *s, const struct fileid *id, struct fsinfo *ret);
+
+/* Which of the STORE_MAY_* bits in @want @cred has. */
+int store_access(struct store *s, const struct cred *cred,
+	const struct fileid *id, uint32_t want, uint32_t *granted);
+
+/*
+ * May @cred open this regular file for @access (STORE_MAY_READ|WRITE)? Files
+ * only: -EISDIR, and -ELOOP for a symlink, -ENXIO for anything else. As knfsd
+ * does: read is also granted to who may execute it.
+ */
+int store_open_check(struct store *s, const struct cred *cred,
+	const struct fileid *id, uint32_t access);
+
+/* The entry @name of @dir. -ENOENT, -ENOTDIR, -EACCES (search). */
+int store_lookup(struct store *s, const struct cred *cred,
+	const struct fileid *dir, struct name name, struct fileid *ret);
+
+/* As store_lookup(), with the attributes, in one step (for READDIR). */
+int store_lookup_attr(struct store *s, const struct cred *cred,
+	const struct fileid *dir, struct name name, struct fileid *ret,
+	struct attr *ret_attr);
+
+/* The parent of a directory; -ENOENT at the export's root. Never leaves. */
+int store_lookup_parent(struct store *s, const struct cred *cred,
+	const struct fileid *dir, struct fileid *ret);
+
+/* The text of a symlink, not terminated; -EINVAL for anything else. */
+int store_readlink(struct store *s, const struct cred *cred,
+	const struct fileid *id, char *buf, size_t size, size_t *len);
+
+/*
+ * List @dir from after @cookie (0 = start), in ascending cookie order; "."
+ * and ".." never. @verifier is compared when @cookie is not 0.
+ * -EACCES, -ENOTDIR; -EKEYREJECTED: the verifier is not today's.
+ */
+int store_readdir(struct store *s, const struct cred *cred,
+	const struct fileid *dir, uint64_t cookie, uint64_t verifier,
+	store_emit emit, void *ctx, struct store_page *page);
+
+/* The cookie verifier store_readdir() would report. */
+int store_dir_verifier(
+	struct store *s, const struct fileid *dir, uint64_t *ret);
+
+/*
+ * Dry checks: would the operation succeed now? They change nothing and return
+ * what the operation would: -EEXIST, -ENOENT, -EACCES, -EPERM (sticky),
+ * -ENOTEMPTY, -EROFS, -ENOTDIR, -EISDIR, -EXDEV, -EINVAL ... What only the
+ * attempt can tell (-ENOSPC, -EIO) they do not.
+ */
+int store_check_create(struct store *s, const struct cred *cred,
+	const struct fileid *dir, struct name name, enum object_type type);
+int store_check_link(struct store *s, const struct cred *cred,
+	const struct fileid *id, const struct fileid *dir, struct name name);
+int store_check_remove(struct store *s, const struct cred *cred,
+	const struct fileid *dir, struct name name, struct fileid *victim,
+	struct attr *victim_attr);
+int store_check_rename(struct store *s, const struct cred *cred,
+	const struct fileid *from_dir, struct name from,
+	const struct fileid *to_dir, struct name to,
+	struct store_rename_plan *plan);
+
+/*
+ * The five changes of a directory. Each fills in @change (names borrowed from
+ * the arguments): cookies, position, children's fileids; no attributes, and
+ * before/after left 0. On failure nothing has changed. They are durable only
+ * after store_sync_entry() of each directory touched.
+ *
+ * create: the new object's fileid in @ret; -EEXIST when the name exists.
+ */
+int store_create(struct store *s, const struct cred *cred,
+	const struct fileid *dir, struct name name, const struct store_new *new,
+	struct fileid *ret, struct dir_change *change);
+int store_link(struct store *s, const struct cred *cred,
+	const struct fileid *id, const struct fileid *dir, struct name name,
+	struct dir_change *change);
+int store_remove(struct store *s, const struct cred *cred,
+	const struct fileid *dir, struct name name, struct dir_change *change);
+
+/*
+ * rename: inside one directory @from_change is one RENAME_ENTRY and @to_change
+ * is not touched; across, REMOVE_ENTRY and ADD_ENTRY. When both names are the
+ * same object nothing happens and *@nothing is set.
+ */
+int store_rename(struct store *s, const struct cred *cred,
+	const struct fileid *from_dir, struct name from,
+	const struct fileid *to_dir, struct name to,
+	struct dir_change *from_change, struct dir_change *to_change,
+	bool *nothing);
+
+/*
+ * Make an entry change durable: @dir on disk and, when @child is given, the
+ * child's own metadata. Called outside every lock.
+ */
+int store_sync_entry(
+	struct store *s, const struct fileid *dir, const struct fileid *child);
+
+/* Was this file made by an exclusive create with @verifier? */
+int store_exclusive_match(struct store *s, const struct fileid *id,
+	uint64_t verifier, bool *match);
+
+/*
+ * Set what @set->mask says, as @cred. @io: with STORE_IO_OPENED a size change
+ * needs no write permission. Durable on return.
+ */
+int store_setattr(struct store *s, const struct cred *cred,
+	const struct fileid *id, int io, const struct setattr *set);
+
+/*
+ * Read up to @len bytes at @offset. *@eof: the end of the file was reached
+ * exactly or passed. -EISDIR, -EINVAL for what cannot be read.
+ */
+int store_read(struct store *s, const struct cred *cred,
+	const struct fileid *id, int io, uint64_t offset, void *buf, size_t len,
+	size_t *done, bool *eof);
+
+/*
+ * Write @len bytes; *@done may be less. *@stability: what is asked, then what
+ * was given (never less).
+ */
+int store_write(struct store *s, const struct cred *cred,
+	const struct fileid *id, int io, uint64_t offset, const void *buf,
+	size_t len, enum store_stability *stability, size_t *done);
+
+/*
+ * Everything written so far is on disk, or -EIO etc. and the write verifier
+ * has changed. @len 0 = to the end.
+ */
+int store_commit(struct store *s, const struct fileid *id, uint64_t offset,
+	uint64_t len);
+
+/* The write verifier (RFC 8881 18.3.3): one per store, new at each start. */
+uint64_t store_write_verifier(struct store *s);
+
+/* The next data (@hole false) or hole at or after @offset; -ENXIO past end. */
+int store_seek(struct store *s, const struct cred *cred,
+	const struct fileid *id, int io, uint64_t offset, bool hole,
+	uint64_t *ret, bool *eof);
+
+/* Reserve space (the file grows), or punch a hole (it does not). Durable. */
+int store_allocate(struct store *s, const struct cred *cred,
+	const struct fileid *id, int io, uint64_t offset, uint64_t len);
+int store_deallocate(struct store *s, const struct cred *cred,
+	const struct fileid *id, int io, uint64_t offset, uint64_t len);
+
+/* User extended attributes; names without the "user." prefix (RFC 8276). */
+enum store_xattr_mode { XATTR_EITHER, XATTR_CREATE_ONLY, XATTR_REPLACE_ONLY };
+
+/* *@len: room at @buf, then the value's size; -ERANGE when it has no room. */
+int store_xattr_get(struct store *s, const struct cred *cred,
+	const struct fileid *id, struct name name, void *buf, size_t *len);
+int store_xattr_set(struct store *s, const struct cred *cred,
+	const struct fileid *id, struct name name, const void *value,
+	size_t len, enum store_xattr_mode mode);
+int store_xattr_list(struct store *s, const struct cred *cred,
+	const struct fileid *id, struct store_xattr_names *names);
+int store_xattr_remove(struct store *s, const struct cred *cred,
+	const struct fileid *id, struct name name);
+
+/*
+ * Keep an object reachable by its fileid after its last name is gone, for an
+ * open file. Pins count; the last unpin lets it go.
+ */
+int store_pin(struct store *s, const struct fileid *id);
+void store_unpin(struct store *s, const struct fileid *id);
+
+/*
+ * What a store implements: one member per function above, same meaning, same
+ * arguments. None may be NULL; a store without a feature returns -EOPNOTSUPP.
+ */
+struct store_ops {
+	void (*free)(struct store *s);
+	int (*root)(struct store *s, struct fileid *ret);
+	int (*probe)(struct store *s, const struct fileid *id);
+	int (*getattr)(
+		struct store *s, const struct fileid *id, struct attr *ret);
+	int (*statfs)(
+		struct store *s, const struct fileid *id, struct fsinfo *ret);
+	int (*access)(struct store *s, const struct cred *cred,
+		const struct fileid *id, uint32_t want, uint32_t *granted);
+	int (*open_check)(struct store *s, const struct cred *cred,
+		const struct fileid *id, uint32_t access);
+	int (*lookup)(struct store *s, const struct cred *cred,
+		const struct fileid *dir, struct name name, struct fileid *ret,
+		struct attr *ret_attr); /* ret_attr may be NULL */
+	int (*lookup_parent)(struct store *s, const struct cred *cred,
+		const struct fileid *dir, struct fileid *ret);
+	int (*readlink)(struct store *s, const struct cred *cred,
+		const struct fileid *id, char *buf, size_t size, size_t *len);
+	int (*readdir)(struct store *s, const struct cred *cred,
+		const struct fileid *dir, uint64_t cookie, uint64_t verifier,
+		store_emit emit, void *ctx, struct store_page *page);
+	int (*dir_verifier)(
+		struct store *s, const struct fileid *dir, uint64_t *ret);
+	int (*check_create)(struct store *s, const struct cred *cred,
+		const struct fileid *dir, struct name name,
+		enum object_type type);
+	int (*check_link)(struct store *s, const struct cred *cred,
+		const struct fileid *id, const struct fileid *dir,
+		struct name name);
+	int (*check_remove)(struct store *s, const struct cred *cred,
+		const struct fileid *dir, struct name name,
+		struct fileid *victim, struct attr *victim_attr);
+	int (*check_rename)(struct store *s, const struct cred *cred,
+		const struct fileid *from_dir, struct name from,
+		const struct fileid *to_dir, struct name to,
+		struct store_rename_plan *plan);
+	int (*create)(struct store *s, const struct cred *cred,
+		const struct fileid *dir, struct name name,
+		const struct store_new *new, struct fileid *ret,
+		struct dir_change *change);
+	int (*link)(struct store *s, const struct cred *cred,
+		const struct fileid *id, const struct fileid *dir,
+		struct name name, struct dir_change *change);
+	int (*remove)(struct store *s, const struct cred *cred,
+		const struct fileid *dir, struct name name,
+		struct dir_change *change);
+	int (*rename)(struct store *s, const struct cred *cred,
+		const struct fileid *from_dir, struct name from,
+		const struct fileid *to_dir, struct name to,
+		struct dir_change *from_change, struct dir_change *to_change,
+		bool *nothing);
+	int (*sync_entry)(struct store *s, const struct fileid *dir,
+		const struct fileid *child);
+	int (*exclusive_match)(struct store *s, const struct fileid *id,
+		uint64_t verifier, bool *match);
+	int (*setattr)(struct store *s, const struct cred *cred,
+		const struct fileid *id, int io, const struct setattr *set);
+	int (*read)(struct store *s, const struct cred *cred,
+		const struct fileid *id, int io, uint64_t offset, void *buf,
+		size_t len, size_t *done, bool *eof);
+	int (*write)(struct store *s, const struct cred *cred,
+		const struct fileid *id, int io, uint64_t offset,
+		const void *buf, size_t len, enum store_stability *stability,
+		size_t *done);
+	int (*commit)(struct store *s, const struct fileid *id, uint64_t offset,
+		uint64_t len);
+	uint64_t (*write_verifier)(struct store *s);
+	int (*seek)(struct store *s, const struct cred *cred,
+		const struct fileid *id, int io, uint64_t offset, bool hole,
+		uint64_t *ret, bool *eof);
+	int (*allocate)(struct store *s, const struct cred *cred,
+		const struct fileid *id, int io, uint64_t offset, uint64_t len);
+	int (*deallocate)(struct store *s, const struct cred *cred,
+		const struct fileid *id, int io, uint64_t offset, uint64_t len);
+	int (*xattr_get)(struct store *s, const struct cred *cred,
+		const struct fileid *id, struct name name, void *buf,
+		size_t *len);
+	int (*xattr_set)(struct store *s, const struct cred *cred,
+		const struct fileid *id, struct name name, const void *value,
+		size_t len, enum store_xattr_mode mode);
+	int (*xattr_list)(struct store *s, const struct cred *cred,
+		const struct fileid *id, struct store_xattr_names *names);
+	int (*xattr_remove)(struct store *s, const struct cred *cred,
+		const struct fileid *id, struct name name);
+	int (*pin)(struct store *s, const struct fileid *id);
+	void (*unpin)(struct store *s, const struct fileid *id);
+};
+
+#endif
