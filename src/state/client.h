@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Clients (RFC 8881 2.4): identity, lease, and the one routine that ends one.
+ */
+#ifndef STATE_CLIENT_H
+#define STATE_CLIENT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/htab.h"
+#include "base/list.h"
+#include "base/lock.h"
+#include "base/ref.h"
+#include "proto/nfs4.h"
+#include "state/state.h"
+
+/* Who sends, as far as SP4_NONE can tell them apart. */
+struct principal {
+	uint32_t flavor;
+	uint32_t uid;
+};
+
+struct client {
+	struct htab_link by_id;    /* guarded by state's clients lock */
+	struct htab_link by_owner; /* same */
+	struct ref ref;
+	struct state *state;
+	uint64_t id;
+	struct lock lock; /* guards all below */
+	struct list sessions;
+	struct list stateids;   /* struct stateid.on_client */
+	struct htab owners;     /* open and lock owners, see owner.h */
+	struct list cb_waiting; /* callbacks waiting for a slot, cbsession.h */
+	uint8_t verifier[8];
+	struct principal principal;
+	bool confirmed;
+	bool ended;            /* out of the tables; nothing may be added */
+	bool reclaim_complete; /* the global RECLAIM_COMPLETE came */
+	bool expired;          /* lease over, state kept until a conflict */
+	uint32_t revoked;      /* stateids waiting for FREE_STATEID */
+	uint32_t status_flags; /* sticky SEQ4_STATUS_* */
+	uint32_t opens, locks, dir_delegs; /* how many */
+	uint64_t lease_until_ms;
+	uint32_t calls_running; /* the lease holds while > 0 */
+	/* CREATE_SESSION's one slot (18.36.4). */
+	uint32_t create_seqid;
+	nfsstat4 create_status;
+	CREATE_SESSION4resok create_reply;
+	size_t owner_len;
+	uint8_t owner[]; /* co_ownerid */
+};
+
+struct client *client_ref(struct client *c);
+void client_put(struct client *c);
+
+/*
+ * EXCHANGE_ID: every case of RFC 8881 18.35.4. @args borrowed; pointers in
+ * @res live as long as the state.
+ */
+nfsstat4 client_exchange_id(struct state *s, const EXCHANGE_ID4args *args,
+	const struct principal *who, EXCHANGE_ID4resok *res);
+
+/* The confirmed client with this id, with a reference; NULL when none. */
+struct client *client_find(struct state *s, uint64_t id);
+
+/* DESTROY_CLIENTID (18.50; DD-13): BUSY without any side effect. */
+nfsstat4 client_destroy(struct state *s, uint64_t id);
+
+/* RECLAIM_COMPLETE (18.51). */
+nfsstat4 client_reclaim_complete(struct client *c, bool one_fs);
+
+/* Why a client ends. */
+enum client_end_reason {
+	CLIENT_END_DESTROYED,
+	CLIENT_END_REPLACED, /* new verifier, confirmed */
+	CLIENT_END_EXPIRED,
+	CLIENT_END_ADMIN,
+	CLIENT_END_SHUTDOWN,
+};
+
+/*
+ * The one end-of-client routine: out of the tables, all sessions, opens, locks
+ * and delegations go, callbacks are abandoned, waiting mutators wake. Without
+ * any lock held; idempotent.
+ */
+void client_end(struct client *c, enum client_end_reason reason);
+
+/*
+ * A compound of @c begins or ends: renews the lease and keeps it from
+ * expiring while it runs.
+ */
+void client_call_begin(struct client *c);
+void client_call_end(struct client *c);
+
+/* True when the lease is over (its state is kept until a conflict). */
+bool client_is_expired(struct client *c);
+
+/* SEQUENCE's sr_status_flags for a session of @c (18.46.3). */
+uint32_t client_status_flags(struct client *c);
+
+/*
+ * Walk over all clients and expire leases that are over: clients without state
+ * end, the others become courtesy clients until somebody needs what they hold.
+ * Runs by itself on state's timer; tests with a fake clock call timers_run().
+ */
+void client_expire_leases(struct state *s);
+
+/* A client that is in the way of somebody: end it if its lease is over. */
+bool client_end_if_expired(struct client *c);
+
+#endif

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The change section: a directory's change, its change attribute and its
+ * notifications are one critical section of that directory, so that the order
+ * of events is the order of changes. Every operation that changes entries goes
+ *
+ *	dirchange_begin		lock the parent (two: in order)
+ *	  dry check by the store; a failing operation aborts: nobody is told
+ *	dirchange_admit		may the other holders be told? else recall
+ *	  the store's change
+ *	dirchange_commit	change attribute, events queued, unlock, kick
+ * or	dirchange_abort		unlock
+ *
+ * nfs/change.c is the one caller that runs this sequence for all of them.
+ */
+#ifndef STATE_DIRCHANGE_H
+#define STATE_DIRCHANGE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "state/client.h"
+#include "state/node.h"
+#include "vocab/change.h"
+
+struct dirchange {
+	struct state *state;
+	struct client *who;   /* the mutator; NULL: nobody we know */
+	struct node *dir[2];  /* references; [1] only for two directories */
+	struct node *victim;  /* what loses a name and may end; or NULL */
+	uint64_t deadline_ms; /* how long to wait for recalls in all */
+	bool locked;
+};
+
+/* What is going to happen, for dirchange_admit(). */
+struct dirchange_plan {
+	enum change_kind kind[2];    /* per directory: ADD, REMOVE, RENAME */
+	const struct fileid *victim; /* removed or overwritten, or NULL */
+	bool victim_is_dir;
+};
+
+/*
+ * Enter the section of @a and, when given, @b (which may equal @a: then there
+ * is one). NFS4ERR_DELAY when out of memory, with nothing to undo. The first
+ * call for an operation; again after dirchange_wait() said so.
+ */
+nfsstat4 dirchange_begin(struct dirchange *dc, struct state *s,
+	struct client *who, const struct fileid *a, const struct fileid *b);
+
+/*
+ * May it happen now? NFS4_OK: still inside, go on. NFS4ERR_DELAY: other
+ * clients' delegations that the change is not covered by are being recalled;
+ * abort, then dirchange_wait(). A holder whose lease is over loses it at once.
+ */
+nfsstat4 dirchange_admit(
+	struct dirchange *dc, const struct dirchange_plan *plan);
+
+/* Does a holder that will be notified in @dir[@i] want child attributes? */
+bool dirchange_wants_attrs(struct dirchange *dc, int i);
+
+/*
+ * It happened. @ctime_ns[i]: each directory's ctime after the change. Fills in
+ * before/after of each change (for change_info4; @ctime_before_ns likewise),
+ * queues one event per directory, unlocks, kicks deliveries and recalls. A
+ * change whose event cannot be made recalls its holders (overflow).
+ */
+void dirchange_commit(struct dirchange *dc, struct dir_change *change[2],
+	const int64_t ctime_before_ns[2], const int64_t ctime_ns[2]);
+
+/* It did not happen: leave, put the nodes. Also after a failed admit. */
+void dirchange_abort(struct dirchange *dc);
+
+/*
+ * After an abort that followed a failed admit: wait for those recalls, at most
+ * recall_wait_ms in all for this operation. True: begin again; false: answer
+ * NFS4ERR_DELAY. Holds no lock; the caller may hold a permit.
+ */
+bool dirchange_wait(struct dirchange *dc);
+
+/*
+ * The directory's own attributes are changed by SETATTR (mode, owner, ACL,
+ * times): recall or notify its other holders (DD-03). Around the change like
+ * the section above: NFS4_OK or DELAY (started recalls).
+ */
+nfsstat4 dirchange_admit_setattr(struct dirchange *dc);
+
+#endif

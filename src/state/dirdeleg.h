@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Directory delegations (RFC 8881 10.9, 18.39; DD-*): who gets one, on which
+ * terms, and what a change means for each holder. The decisions are pure
+ * functions in policy_dirdeleg.h; this file keeps the books.
+ */
+#ifndef STATE_DIRDELEG_H
+#define STATE_DIRDELEG_H
+
+#include "state/client.h"
+#include "state/deleg.h"
+#include "state/node.h"
+
+/* What attributes a holder was promised; shared by delegations alike. */
+struct deleg_terms {
+	struct ref ref;
+	bitmap4 child_attrs;
+	bitmap4 dir_attrs;
+};
+
+/* A request as GET_DIR_DELEGATION makes it. */
+struct dirdeleg_request {
+	bitmap4 notify;      /* gdda_notification_types */
+	bitmap4 child_attrs; /* already cut to what fattr4 can notify */
+	bitmap4 dir_attrs;
+	const uint8_t *fh; /* the filehandle the client used */
+	uint8_t fh_len;
+	struct slot_ref slot; /* the request itself */
+	bool will_own_order;  /* the store gives cookies and positions */
+};
+
+struct dirdeleg_grant {
+	bool granted; /* false: GDD4_UNAVAIL */
+	stateid4 stateid;
+	bitmap4 notify; /* gddr_notification, flags 6 and 12 echoed */
+	bitmap4 child_attrs;
+	bitmap4 dir_attrs;
+};
+
+/*
+ * Grant or refuse (GDD4_UNAVAIL: a duplicate, no backchannel that answers,
+ * limits, grace, a recall or removal under way). Takes the directory's change
+ * section itself: a grant is before or after a change, never beside it.
+ * NFS4_OK; NOTSUPP when switched off; DELAY out of memory.
+ */
+nfsstat4 dirdeleg_grant(struct client *client, const struct fileid *dir,
+	const struct dirdeleg_request *request, struct dirdeleg_grant *ret);
+
+/* The kinds this build can notify at all, as notify_type4 bits. */
+uint32_t dirdeleg_supported(void);
+
+#endif

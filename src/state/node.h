@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A node is the meeting point of all state on one object: one per fileid that
+ * has opens, locks, delegations, or a recent change (its change attribute must
+ * be remembered, see changeattr.h). Nodes are found by fileid, so exports that
+ * overlap share them.
+ *
+ * Locks: `change` (LOCK_CHANGE) is the directory's change section and is taken
+ * by state/dirchange only; `lock` (LOCK_NODE) guards the lists and fields and
+ * is held for pointer work only.
+ */
+#ifndef STATE_NODE_H
+#define STATE_NODE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/htab.h"
+#include "base/list.h"
+#include "base/lock.h"
+#include "base/ref.h"
+#include "state/state.h"
+#include "vocab/fileid.h"
+
+struct node {
+	struct htab_link link; /* in its shard */
+	struct ref ref;
+	struct state *state;
+	struct lock change;
+	struct lock lock;
+	struct list opens;        /* struct open.on_node */
+	struct list locks;        /* struct lock_range.on_node, by start */
+	struct list delegs;       /* struct deleg.on_node */
+	uint32_t dir_delegs;      /* how many of those are of directories */
+	uint64_t change_last;     /* see changeattr.h */
+	uint64_t change_until_ms; /* keep the node until then */
+	int64_t change_ctime_ns;  /* the ctime change_last was made of */
+	bool change_young;        /* reported while its tick was still open */
+	bool dying;               /* removed or about to be: grant nothing */
+	bool pinned;              /* unlinked with opens: unpin at the end */
+	void *pin_store;          /* for state_ops.unpin */
+	struct list idle;         /* in the list of nodes kept for a while */
+	uint8_t id_len;
+	uint8_t id_data[];
+};
+
+/*
+ * The node of @id, made when missing. Returns a reference; NULL when out of
+ * memory.
+ */
+struct node *node_get(struct state *s, const struct fileid *id);
+
+/* The node of @id if there is one, with a reference; else NULL. */
+struct node *node_find(struct state *s, const struct fileid *id);
+
+/* One more reference to a node already held. */
+struct node *node_ref(struct node *n);
+
+/* Give a reference back; NULL is ignored. May call state_ops.unpin. */
+void node_put(struct node *n);
+
+void node_copy_id(const struct node *n, struct fileid *ret);
+
+/*
+ * The object lost its last name while open: it is pinned in @store and will be
+ * unpinned (state_ops.unpin) when its last open is gone. Returns false, and
+ * nothing is remembered, when it has no opens.
+ */
+bool node_has_opens(struct node *n);
+bool node_set_pinned(struct node *n, void *store);
+
+#endif

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Opens (RFC 8881 9, 18.16): open owners, share reservations, the open stateid
+ * with upgrades and downgrades. Files are not opened here: an open is a right.
+ */
+#ifndef STATE_OPEN_H
+#define STATE_OPEN_H
+
+#include "state/client.h"
+#include "state/node.h"
+#include "state/stateid.h"
+
+struct open;
+
+/*
+ * Open @node for @owner of @client with @access and @deny
+ * (OPEN4_SHARE_ACCESS_*, DENY_*). An open of the same owner on the same node
+ * is upgraded: same stateid, next seqid. SHARE_DENIED on a conflict (a client
+ * whose lease is over is ended instead), DELAY or RESOURCE limits otherwise.
+ */
+nfsstat4 open_grant(struct client *client, struct node *node,
+	const struct xdr_opaque *owner, uint32_t access, uint32_t deny,
+	stateid4 *ret);
+
+/* Would open_grant() conflict? For checking before a file is truncated. */
+nfsstat4 open_check(struct client *client, struct node *node,
+	const struct xdr_opaque *owner, uint32_t access, uint32_t deny);
+
+/* OPEN_DOWNGRADE (18.18): INVAL unless a subset that was opened so. */
+nfsstat4 open_downgrade(
+	struct stateid *sid, uint32_t access, uint32_t deny, stateid4 *ret);
+
+/* CLOSE (18.2): LOCKS_HELD while its lock states hold ranges. */
+nfsstat4 open_close(struct stateid *sid, stateid4 *ret);
+
+/* What an open stateid (or the lock state under it) permits: ACCESS bits. */
+uint32_t open_access(const struct stateid *sid);
+
+/*
+ * May I/O without an open (special stateids) proceed against others' deny
+ * bits? @access is OPEN4_SHARE_ACCESS_READ or WRITE. NFS4ERR_LOCKED if not.
+ */
+nfsstat4 open_check_anonymous(
+	struct state *s, const struct fileid *id, uint32_t access);
+
+#endif
