@@ -17,7 +17,10 @@
  *  - @cred is who asks; permission checks are the store's (for posix: the
  *    kernel's). Borrowed, as every pointer here.
  *  - Names are checked before they get here: 1 to 255 bytes, no '/', no NUL,
- *    neither "." nor "..".
+ *    neither "." nor ".."; of xattrs: 1 to 250 bytes, no NUL.
+ *  - Offsets and lengths may be any 64-bit value. What lies beyond 2^63-1 the
+ *    waist answers itself (end of file; -EFBIG, -EINVAL or -ENXIO), so a store
+ *    sees @offset + @len <= 2^63-1 only.
  *  - They may block on a disk; the caller holds a permit, and no lock but a
  *    change section.
  */
@@ -35,6 +38,52 @@
 #include "vocab/name.h"
 
 struct store_ops;
+
+/* The calls that can fail: counted here, made to fail by store/fault. */
+enum store_call {
+	STORE_CALL_ROOT,
+	STORE_CALL_PROBE,
+	STORE_CALL_GETATTR,
+	STORE_CALL_STATFS,
+	STORE_CALL_ACCESS,
+	STORE_CALL_OPEN_CHECK,
+	STORE_CALL_LOOKUP,
+	STORE_CALL_LOOKUP_PARENT,
+	STORE_CALL_READLINK,
+	STORE_CALL_READDIR,
+	STORE_CALL_DIR_VERIFIER,
+	STORE_CALL_CHECK_CREATE,
+	STORE_CALL_CHECK_LINK,
+	STORE_CALL_CHECK_REMOVE,
+	STORE_CALL_CHECK_RENAME,
+	STORE_CALL_CREATE,
+	STORE_CALL_LINK,
+	STORE_CALL_REMOVE,
+	STORE_CALL_RENAME,
+	STORE_CALL_SYNC_ENTRY,
+	STORE_CALL_EXCLUSIVE_MATCH,
+	STORE_CALL_SETATTR,
+	STORE_CALL_READ,
+	STORE_CALL_WRITE,
+	STORE_CALL_COMMIT,
+	STORE_CALL_SEEK,
+	STORE_CALL_ALLOCATE,
+	STORE_CALL_DEALLOCATE,
+	STORE_CALL_XATTR_GET,
+	STORE_CALL_XATTR_SET,
+	STORE_CALL_XATTR_LIST,
+	STORE_CALL_XATTR_REMOVE,
+	STORE_CALL_PIN,
+	STORE_CALLS
+};
+
+/* Of all stores of this process: calls so far, those that failed, a name. */
+struct store_call_stats {
+	uint64_t calls;
+	uint64_t failures;
+};
+struct store_call_stats store_call_stats(enum store_call call);
+const char *store_call_name(enum store_call call);
 
 /* Embedded at the start of every store's own struct. */
 struct store {
@@ -187,10 +236,12 @@ int store_check_rename(struct store *s, const struct cred *cred,
 	struct store_rename_plan *plan);
 
 /*
- * The five changes of a directory. Each fills in @change (names borrowed from
- * the arguments): cookies, position, children's fileids; no attributes, and
- * before/after left 0. On failure nothing has changed. They are durable only
- * after store_sync_entry() of each directory touched.
+ * The changes of a directory. The caller zeroes @change and may set its
+ * `no_position`; the rest is filled in (names borrowed from the arguments):
+ * cookies, position, children's fileids; no attributes, and before/after left
+ * 0. A cookie or verifier that could not be found out is 0. On failure nothing
+ * has changed and @change means nothing. Changes are durable only after
+ * store_sync_entry() of each directory touched.
  *
  * create: the new object's fileid in @ret; -EEXIST when the name exists.
  */
@@ -234,7 +285,7 @@ int store_setattr(struct store *s, const struct cred *cred,
 
 /*
  * Read up to @len bytes at @offset. *@eof: the end of the file was reached
- * exactly or passed. -EISDIR, -EINVAL for what cannot be read.
+ * exactly or passed, also by a read of no bytes. -EISDIR, -EINVAL for what cannot be read.
  */
 int store_read(struct store *s, const struct cred *cred,
 	const struct fileid *id, int io, uint64_t offset, void *buf, size_t len,
@@ -258,12 +309,19 @@ int store_commit(struct store *s, const struct fileid *id, uint64_t offset,
 /* The write verifier (RFC 8881 18.3.3): one per store, new at each start. */
 uint64_t store_write_verifier(struct store *s);
 
-/* The next data (@hole false) or hole at or after @offset; -ENXIO past end. */
+/*
+ * The next data (@hole false) or hole at or after @offset. *@eof: there is
+ * none before the end of the file, and *@ret is its size. -ENXIO when @offset
+ * is at or past the end.
+ */
 int store_seek(struct store *s, const struct cred *cred,
 	const struct fileid *id, int io, uint64_t offset, bool hole,
 	uint64_t *ret, bool *eof);
 
-/* Reserve space (the file grows), or punch a hole (it does not). Durable. */
+/*
+ * Reserve space (the file grows), or punch a hole (it does not). Durable.
+ * -EINVAL for no length.
+ */
 int store_allocate(struct store *s, const struct cred *cred,
 	const struct fileid *id, int io, uint64_t offset, uint64_t len);
 int store_deallocate(struct store *s, const struct cred *cred,

@@ -53,6 +53,11 @@ struct change_entry {
  */
 struct dir_change {
 	enum change_kind kind;
+	/*
+	 * In: nobody is told of this change, so a store need not read a whole
+	 * directory to find out cookies and position.
+	 */
+	bool no_position;
 	struct change_entry entry;
 	struct change_entry old;
 	struct change_entry overwritten;
