@@ -90,14 +90,12 @@ static inline size_t xdr_padded(size_t len)
 /* The next @len bytes, or NULL and bad. */
 static inline uint8_t *xdr_take(struct xdr *x, size_t len)
 {
-	uint8_t *at = x->data + x->pos;
-
 	if (__builtin_expect(x->bad || len > xdr_left(x), 0)) {
 		x->bad = true;
 		return NULL;
 	}
 	x->pos += len;
-	return at;
+	return x->data + x->pos - len;
 }
 
 /* As above, and the padding that follows @len bytes is taken, too. */
