@@ -93,7 +93,10 @@ void client_end(struct client *c, enum client_end_reason reason);
 void client_call_begin(struct client *c);
 void client_call_end(struct client *c);
 
-/* True when the lease is over (its state is kept until a conflict). */
+/*
+ * True when the lease is over (its state is kept until a conflict). Takes no
+ * lock: a change section asks for every holder, under the node's lock.
+ */
 bool client_is_expired(struct client *c);
 
 /* SEQUENCE's sr_status_flags for a session of @c (18.46.3). */

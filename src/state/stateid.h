@@ -56,11 +56,24 @@ void stateid_init(struct stateid *sid, enum stateid_kind kind,
 	struct client *client, struct node *node,
 	void (*free)(struct stateid *sid));
 
-/* Into the table and on the client's list; takes one more reference. */
-void stateid_insert(struct stateid *sid);
+/*
+ * Into the table and on the client's list; takes one more reference. False:
+ * the client has ended (client_end walked its list), nothing was done.
+ */
+bool stateid_insert(struct stateid *sid);
 
-/* Out of both, once; later lookups do not find it. Drops that reference. */
+/*
+ * Out of both; later lookups do not find it. Drops that reference. Harmless
+ * when it was done already: a return, FREE_STATEID and the client's end race.
+ */
 void stateid_remove(struct stateid *sid);
+
+/*
+ * The state is gone without the client's doing: lookups say @status (EXPIRED,
+ * REVOKED or ADMIN_REVOKED) until FREE_STATEID, client->revoked counts it and
+ * SEQUENCE's flags tell. Takes client->lock; nothing when already removed.
+ */
+void stateid_revoke(struct stateid *sid, enum stateid_status status);
 
 /* The last put calls the object's `free` (client and node put before). */
 void stateid_ref(struct stateid *sid);
