@@ -6,8 +6,9 @@
  *  delegation	ACTIVE -> RECALLED -> RETURNED | REVOKED (stateid status)
  *  queue	IDLE -> QUEUED -> SENDING (-> SENDING+QUEUED) -> IDLE; STOPPED
  *
- * Locks: `recall_*` and `state` by the node's lock; the queue by its own
- * (notifyq.h). An idle delegation costs at most 300 bytes.
+ * Locks: `state` and what belongs to it by the node's lock; the queue by its
+ * own (notifyq.h); what is due by the state's list lock (LOCK_RECALL); the
+ * rest is fixed when it is granted. An idle delegation costs at most 300 bytes.
  */
 #ifndef STATE_DELEG_H
 #define STATE_DELEG_H
@@ -45,21 +46,33 @@ enum recall_reason {
 
 struct deleg {
 	struct stateid sid;
-	struct list on_node;   /* node->delegs */
-	struct list on_recall; /* state's list of outstanding recalls */
-	struct slot_ref
-		grant; /* the request that got it, for referring calls */
+	struct deleg_terms *terms; /* shared: attribute masks, see dirdeleg.h */
+	struct slot_ref grant;     /* what got it, for referring calls */
+	uint32_t granted;          /* CHANGE_* kinds as bits; 0 = recall only */
 	bool is_dir;
+	bool order_aware; /* cookies, previous entry, own changes */
+	uint8_t fh_len;
+	/* Under the node's lock. */
 	uint8_t state;         /* enum deleg_state */
 	uint8_t recall_reason; /* once RECALLED */
-	bool order_aware;      /* cookies, previous entry, own changes */
-	uint32_t granted;      /* CHANGE_* kinds as bits; 0 = recall only */
+	bool blocking;         /* somebody's change waits for its return */
+	uint32_t return_until; /* low bits of ms; 0 = no DELEGRETURN yet */
+	/* Under the list lock. */
+	uint8_t recall_phase; /* see recall.c */
+	bool in_flight;       /* a CB_NOTIFY is */
+	uint8_t tries;        /* of the batch at the front */
+	uint32_t retry_at;    /* low bits of ms: CB_RECALL again */
+	uint64_t due_ms;
+	struct list on_recall; /* outstanding recalls; holds a reference */
+	struct list on_due;    /* batches for later; holds a reference */
+	/* Under the node's lock. */
+	struct list on_node; /* node->delegs */
 	uint64_t recall_until_ms;
-	struct deleg_terms *terms; /* shared: attribute masks, see dirdeleg.h */
 	struct notifyq queue;
-	uint8_t fh_len; /* the filehandle the client used (cna_fh) */
-	uint8_t fh[];
+	uint8_t fh[]; /* the filehandle the client used (cna_fh) */
 };
+
+_Static_assert(sizeof(struct deleg) <= 300, "an idle delegation is small");
 
 const char *recall_reason_name(enum recall_reason reason);
 
@@ -76,9 +89,28 @@ nfsstat4 deleg_return(struct stateid *sid, const struct fileid *id);
 
 /*
  * End a delegation without the client: revoke it. With @keep the stateid stays
- * and says so until FREE_STATEID; without (end of client) it vanishes. Queue
- * emptied, waiters woken. Without locks held; idempotent.
+ * and says so until FREE_STATEID; without (end of client) it vanishes, also
+ * when it was revoked before. Queue emptied, waiters woken. Idempotent; without
+ * locks held but change sections.
  */
 void deleg_revoke(struct deleg *d, enum stateid_status status, bool keep);
+
+/*
+ * @client was just told that @id is STALE: it cannot return what it holds
+ * there (DELEGRETURN needs the handle), so that ends, with no flag raised.
+ */
+void deleg_forget(struct client *client, const struct fileid *id);
+
+/* References, as the stateid's. */
+static inline struct deleg *deleg_ref(struct deleg *d)
+{
+	stateid_ref(&d->sid);
+	return d;
+}
+
+static inline void deleg_put(struct deleg *d)
+{
+	stateid_put(&d->sid);
+}
 
 #endif

@@ -25,11 +25,16 @@
 
 struct dirchange {
 	struct state *state;
-	struct client *who;   /* the mutator; NULL: nobody we know */
-	struct node *dir[2];  /* references; [1] only for two directories */
-	struct node *victim;  /* what loses a name and may end; or NULL */
-	uint64_t deadline_ms; /* how long to wait for recalls in all */
+	struct client *who;  /* the mutator; NULL: nobody we know */
+	struct node *dir[2]; /* references; [1] only for two directories */
+	struct node *victim; /* what loses a name and may end; or NULL */
+	bool victim_dying;   /* we marked it */
 	bool locked;
+	bool blocked; /* the last admit failed */
+	struct {
+		bool told, attrs;
+	} wants[2];           /* what the holders to be told need */
+	uint64_t deadline_ms; /* how long to wait for recalls in all */
 };
 
 /* What is going to happen, for dirchange_admit(). */
@@ -41,8 +46,9 @@ struct dirchange_plan {
 
 /*
  * Enter the section of @a and, when given, @b (which may equal @a: then there
- * is one). NFS4ERR_DELAY when out of memory, with nothing to undo. The first
- * call for an operation; again after dirchange_wait() said so.
+ * is one). NFS4ERR_DELAY when out of memory, with nothing to undo. @dc is
+ * zeroed before the first call for an operation; it is called again, with @dc
+ * as it is, after dirchange_wait() said so.
  */
 nfsstat4 dirchange_begin(struct dirchange *dc, struct state *s,
 	struct client *who, const struct fileid *a, const struct fileid *b);
@@ -55,8 +61,13 @@ nfsstat4 dirchange_begin(struct dirchange *dc, struct state *s,
 nfsstat4 dirchange_admit(
 	struct dirchange *dc, const struct dirchange_plan *plan);
 
-/* Does a holder that will be notified in @dir[@i] want child attributes? */
-bool dirchange_wants_attrs(struct dirchange *dc, int i);
+/*
+ * What the holders that will be notified in @dir[@i] need, once admitted: is
+ * there any (else change.no_position), and does one want child attributes
+ * (change.entry.has_attr)?
+ */
+bool dirchange_is_told(const struct dirchange *dc, int i);
+bool dirchange_wants_attrs(const struct dirchange *dc, int i);
 
 /*
  * It happened. @ctime_ns[i]: each directory's ctime after the change. Fills in
@@ -67,7 +78,10 @@ bool dirchange_wants_attrs(struct dirchange *dc, int i);
 void dirchange_commit(struct dirchange *dc, struct dir_change *change[2],
 	const int64_t ctime_before_ns[2], const int64_t ctime_ns[2]);
 
-/* It did not happen: leave, put the nodes. Also after a failed admit. */
+/*
+ * It did not happen: leave, put the nodes. After a failed admit too, and then
+ * dirchange_wait() must follow, which gives up what it waits on.
+ */
 void dirchange_abort(struct dirchange *dc);
 
 /*

@@ -2,7 +2,8 @@
 /*
  * The bounded queue of one delegation: events in the order of the changes,
  * each shared by all holders. Full is not an error to hide: it is a recall
- * (overflow). Leaving a state empties what that state owned.
+ * (overflow). Leaving a state empties what that state owned. Who is told that
+ * there is work, and when, is batch.h.
  *
  *	 put		     window over		answered OK
  *  IDLE ----> QUEUED ------------------> SENDING --------------------> IDLE
@@ -19,26 +20,8 @@
 #include <stdint.h>
 
 #include "base/lock.h"
-#include "base/ref.h"
-#include "base/timer.h"
+#include "state/direvent.h"
 #include "state/state.h"
-#include "vocab/change.h"
-
-/*
- * One change, one allocation, shared by all holders: names are copied into it.
- */
-struct dir_event {
-	struct ref ref;
-	size_t size; /* bytes, for the limits */
-	uint64_t when_ms;
-	struct dir_change change; /* names point behind the struct */
-};
-
-/* A copy of @change with one reference; NULL when out of memory. */
-struct dir_event *dir_event_new(
-	const struct dir_change *change, uint64_t when_ms);
-struct dir_event *dir_event_ref(struct dir_event *e);
-void dir_event_put(struct dir_event *e);
 
 enum notifyq_state {
 	NOTIFYQ_IDLE,
@@ -52,19 +35,21 @@ struct notifyq {
 	struct lock lock;
 	struct dir_event **ring; /* NULL while empty */
 	uint32_t first, count, capacity;
-	uint32_t taken; /* events of the batch in flight */
-	size_t bytes;
-	uint8_t state; /* enum notifyq_state */
+	uint32_t taken;       /* events in flight; also after a stop */
+	uint32_t bytes;       /* of all events in the ring */
+	uint32_t batch_bytes; /* as much makes a full batch */
+	uint8_t state;        /* enum notifyq_state */
 };
 
-void notifyq_init(struct notifyq *q);
+void notifyq_init(struct notifyq *q, uint32_t batch_bytes);
 
-/* Empties it; the queue must be idle or stopped. */
+/* Empties it; nothing may be in flight. */
 void notifyq_fini(struct notifyq *q);
 
 enum notifyq_put {
 	NOTIFYQ_PUT,       /* queued behind others */
-	NOTIFYQ_PUT_FIRST, /* queued, and somebody must be told: kick */
+	NOTIFYQ_PUT_FIRST, /* queued, and nobody has been told of this queue */
+	NOTIFYQ_PUT_BATCH, /* queued, and a batch is full: no need to wait */
 	NOTIFYQ_FULL,      /* limits or memory: recall it (overflow) */
 	NOTIFYQ_NOT_TAKEN, /* stopped: nothing to do */
 };
@@ -80,14 +65,19 @@ enum notifyq_put notifyq_put(struct notifyq *q, struct dir_event *e,
 size_t notifyq_take(struct notifyq *q, struct dir_event **ret, size_t max);
 
 /*
- * The batch was delivered in part: the first @sent events of it go, the rest
- * is put back to the front. True: there is more to send.
+ * The batch in flight ended: its first @sent events were delivered and go, the
+ * rest is at the front again. True: there is more to send.
  */
 bool notifyq_sent(struct notifyq *q, size_t sent);
 
+/* When the event at the front happened; 0 when there is none. */
+uint64_t notifyq_front_ms(struct notifyq *q);
+
 /* Final: empty it. Waits for nothing; a batch in flight may still arrive. */
 void notifyq_stop(struct notifyq *q);
+bool notifyq_is_stopped(struct notifyq *q);
 
+/* Nothing queued and nothing in flight. */
 bool notifyq_is_idle(struct notifyq *q);
 
 #endif

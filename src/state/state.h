@@ -30,7 +30,10 @@ struct deleg;
 struct state_ops {
 	/* Send CB_RECALL for @d: a reference that recall_sent() takes back. */
 	void (*send_recall)(void *ctx, struct deleg *d);
-	/* @d's queue has work: deliver it after its window, see notifyq.h. */
+	/*
+	 * A batch of @d is due (its window is over): send CB_NOTIFY, see
+	 * batch.h. A reference that batch_done() takes back.
+	 */
 	void (*send_notify)(void *ctx, struct deleg *d);
 	/* Probe the backchannel of @c with a lone CB_SEQUENCE (DD-12). */
 	void (*send_probe)(void *ctx, struct client *c);
@@ -91,7 +94,11 @@ struct state_stats {
 	uint64_t clients, sessions, opens, locks, dir_delegs, nodes, stateids;
 	uint64_t replay_bytes, notify_bytes;
 	uint64_t grants, refusals, recalls, revocations;
-	uint64_t events, notifications, overflows;
+	uint64_t events;        /* queued, one for each holder told */
+	uint64_t notifications; /* of those: delivered */
+	uint64_t batches;       /* CB_NOTIFYs that were answered OK */
+	uint64_t overflows;
+	uint64_t late_returns; /* DELEGRETURN answered with a batch pending */
 	uint64_t recalls_by_reason[16]; /* by enum recall_reason */
 };
 void state_read_stats(struct state *s, struct state_stats *ret);
