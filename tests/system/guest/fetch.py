@@ -257,6 +257,9 @@ def compile_python(root: Path) -> None:
                             "--invalidation-mode", "unchecked-hash",
                             "-s", root, "-p", "/", lib, root / "herald"),
         env=env)
+    cache = root / "herald/__pycache__"
+    next(cache.glob("agent.*.pyc")).rename(root / "herald/agent.pyc")
+    cache.rmdir()
 
 
 def plain_kernel(root: Path, vmlinuz: Path) -> bytes:
