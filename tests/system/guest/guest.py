@@ -6,6 +6,7 @@ no privilege, no interface, no firewall); `hostfwd` makes a port of the guest
 reachable on 127.0.0.1 here.  Commands travel over a virtio-serial port, so
 they work whatever a test does to the network.
 """
+import fcntl
 import io
 import json
 import os
@@ -190,6 +191,26 @@ def free_port() -> int:
         return s.getsockname()[1]
 
 
+def own_dir():
+    """A temporary directory and the lock that says it is in use.
+
+    A test that was killed leaves its directory behind, perhaps with a disk in
+    it; the next one sweeps away those that nobody holds any more.
+    """
+    for old in Path(tempfile.gettempdir()).glob("herald-guest-*/lock"):
+        try:
+            with open(old) as f:
+                fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(old.parent, ignore_errors=True)
+        except OSError:
+            pass
+    path = Path(tempfile.mkdtemp(prefix="herald-guest-"))
+    lock = open(path / "new", "w")
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    (path / "new").rename(path / "lock")
+    return path, lock
+
+
 class Guest:
     """A virtual machine.  Boots in the constructor; a context manager.
 
@@ -208,20 +229,31 @@ class Guest:
     """
 
     def __init__(self, hostname="guest", *, accel=None, memory=1024, cpus=2,
-                 hostfwd=(), disk=None, cmdline="", boot_timeout=60,
+                 hostfwd=(), disk=None, cmdline="", boot_timeout=20,
                  verbose=False):
         self.hostname = hostname
-        self.accel = accel or os.environ.get("HERALD_GUEST_ACCEL") or (
-            "kvm" if kvm_usable() else "tcg")
-        self.patience = 1 if self.accel == "kvm" else 4
+        chosen = accel or os.environ.get("HERALD_GUEST_ACCEL")
+        self.accel = chosen or ("kvm" if kvm_usable() else "tcg")
         self.memory, self.cpus, self.cmdline = memory, cpus, cmdline
         self.verbose = verbose
         self.port = dict(hostfwd) if isinstance(hostfwd, dict) else {
             p: free_port() for p in hostfwd}
-        self.dir = Path(tempfile.mkdtemp(prefix="herald-guest-"))
+        self.dir, self._dir_lock = own_dir()
         self.disk = self._disk(disk)
         self.images = fetch.ensure()
-        self.boot(boot_timeout)
+        try:
+            self.boot(boot_timeout)
+        except GuestError:
+            if chosen or self.accel == "tcg":
+                raise
+            # Nested and unusual hypervisors offer a KVM that does not work.
+            self.accel = "tcg"
+            self.boot(boot_timeout)
+
+    @property
+    def patience(self) -> int:
+        """What timeouts are multiplied by."""
+        return 1 if self.accel == "kvm" else 4
 
     def __enter__(self):
         return self
@@ -281,7 +313,7 @@ class Guest:
                      "-device", "virtio-blk-pci,drive=disk"]
         return [str(a) for a in argv]
 
-    def boot(self, timeout: float = 60) -> None:
+    def boot(self, timeout: float = 20) -> None:
         """Switch on.  The constructor does; use it again after kill()."""
         if self.alive:
             raise GuestError("already running")
@@ -298,10 +330,13 @@ class Guest:
         except queue.Empty:
             self.hello = None
         if not self.hello:
-            console = self.console()[-3000:] + (self.dir / "qemu.log").read_text()
+            log = self.dir / "qemu.log"
+            said = self.console()[-3000:] + (
+                log.read_text(errors="replace") if log.exists() else "")
+            why = self._why or "no sign of life"
             self.kill()
-            raise GuestError(f"the guest did not boot ({self._why})\n"
-                             f"{console}")
+            raise GuestError(f"the guest did not boot with {self.accel} "
+                             f"({why})\n{said}")
         self.boot_seconds = time.monotonic() - began
         self.kernel = self.hello["kernel"]
 
@@ -389,6 +424,7 @@ class Guest:
         if getattr(self, "_thread", None):
             self.kill()
         shutil.rmtree(self.dir, ignore_errors=True)
+        self._dir_lock.close()
 
     def pause(self) -> None:
         """Freeze the machine, as a suspended laptop: its leases go on."""

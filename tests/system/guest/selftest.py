@@ -88,6 +88,26 @@ def check_knfsd(g: Guest) -> None:
     k.stop()
 
 
+def check_two_guests(accel) -> None:
+    """knfsd in one guest, its client in another, by way of this machine."""
+    with Guest("server", accel=accel, hostfwd=(2049,)) as server, \
+            Guest("alice", accel=accel) as alice:
+        k = Knfsd(server)
+        alice.mount("/", opts="timeo=20,retrans=1", port=k.port)
+        alice.run("echo hello >/mnt/file; sync")
+        assert server.get(k.path + "/file") == b"hello\n"
+        assert "alice" in k.clients(), k.clients()
+        alice.pause()
+        alice.resume()
+        # A server that dies under its client: the client's log says so.
+        server.kill()
+        job = alice.start("ls -l /mnt")
+        alice.wait_for("dmesg | grep -q 'not responding'", 120)
+        assert any("not responding" in c for c in alice.complaints())
+        assert job.running
+        alice.kill()
+
+
 def check_power_cut(accel) -> None:
     with Guest("cut", accel=accel, disk=64) as g:
         k = Knfsd(g)
@@ -133,7 +153,7 @@ def selftest(accel) -> None:
             print(f"{accel}: {check.__name__} ok in "
                   f"{time.monotonic() - began:.1f} s", flush=True)
         assert not g.complaints(), g.complaints()
-    for check in (check_power_cut, check_death):
+    for check in (check_two_guests, check_power_cut, check_death):
         began = time.monotonic()
         check(accel)
         print(f"{accel}: {check.__name__} ok in "
