@@ -431,7 +431,7 @@ class Generator:
                  *sorted({f'#include "{e.prefix}_random.h"' for e in
                           self.d.definitions(Extern) if e.prefix}), "")
         for item in self.codec_types():
-            self.put(f"void {prefix}_random_{item.name}(struct random *r, "
+            self.put(f"void {prefix}_random_{item.name}(struct random_source *r, "
                      f"{item.name} *v);")
         self.put("", "/* Every type; ends with a NULL name. */",
                  f"extern const struct roundtrip {prefix}_roundtrips[];",
@@ -442,7 +442,7 @@ class Generator:
         self.head("Random values of every type, for tests")
         self.put(f'#include "{prefix}_random.h"', "")
         for item in self.codec_types():
-            self.put(f"void {prefix}_random_{item.name}(struct random *r, "
+            self.put(f"void {prefix}_random_{item.name}(struct random_source *r, "
                      f"{item.name} *v)", "{")
             getattr(self, "random_" + type(item).__name__.lower())(item)
             self.put("}", "")
@@ -532,7 +532,8 @@ class Generator:
             return "TRUE" if "FALSE" in used else "FALSE"
         if isinstance(kind, Enum):
             left = [label for label, _ in kind.values if label not in used]
-            return left[0]
+            if left:
+                return left[0]
         return "1234567"
 
 
