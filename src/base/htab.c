@@ -87,8 +87,7 @@ void htab_remove(struct htab *t, struct htab_link *item)
 		assert(*at);
 		at = &(*at)->next;
 	}
-	*at = item->next;
-	item->next = NULL;
+	*at = item->next; /* item keeps its own, for htab_walk() */
 	t->count--;
 }
 

@@ -43,7 +43,8 @@ struct htab_link *htab_next(const struct htab_link *item);
 /*
  * Any link at or after bucket *@cursor, or NULL at the end: to walk the whole
  * table start with *@cursor = 0. The link returned may be removed before the
- * next call only through htab_remove().
+ * next call only through htab_remove(), and must not be freed, inserted
+ * elsewhere or followed by an insertion before that.
  */
 struct htab_link *htab_walk(
 	const struct htab *t, size_t *cursor, struct htab_link *previous);
