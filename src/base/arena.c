@@ -76,7 +76,8 @@ void *arena_alloc(struct arena *a, size_t size)
 
 	if (size == 0)
 		size = 1;
-	if (size > a->limit || a->used > a->limit - size)
+	if (size > a->limit || a->used > a->limit - size ||
+		size > PTRDIFF_MAX) /* so that rounding up cannot wrap */
 		return NULL;
 	size = (size + ARENA_ALIGN - 1) & ~(size_t)(ARENA_ALIGN - 1);
 	b = block_for(a, size);
