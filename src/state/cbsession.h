@@ -43,6 +43,14 @@ enum cb_slot_result {
 enum cb_slot_result cbsession_slot_take(
 	struct client *c, size_t size, struct cb_slot *ret);
 
+/*
+ * Could a slot be taken now, or is the channel down? For who lined up on
+ * client->cb_waiting and must not miss a state_ops.cb_ready in between.
+ * When a client ends, cb_ready is called once more: those who wait find
+ * CB_SLOT_DOWN.
+ */
+bool cbsession_has_free_slot(struct client *c);
+
 /* How the callback on a slot ended. */
 enum cb_outcome {
 	CB_ANSWERED,       /* CB_SEQUENCE was OK: the seqid advances */
@@ -52,6 +60,7 @@ enum cb_outcome {
 	CB_SEQ_ERROR,      /* anything else from CB_SEQUENCE */
 	CB_CONN_LOST,      /* no answer: see cbsession_slot_retry() */
 	CB_TIMED_OUT,
+	CB_NOT_SENT, /* the slot was not used after all: the seqid stays */
 };
 
 /* Give the slot back. Takes the references; the channel's health is noted. */
