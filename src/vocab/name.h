@@ -24,7 +24,8 @@ static inline struct name name_from_str(const char *s)
 
 static inline bool name_equal(struct name a, struct name b)
 {
-	return a.len == b.len && memcmp(a.data, b.data, a.len) == 0;
+	return a.len == b.len &&
+		(a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
 }
 
 #endif
