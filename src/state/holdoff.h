@@ -16,7 +16,7 @@
 #define HOLDOFF_SLOTS 1024
 
 struct holdoff {
-	struct {
+	struct holdoff_slot {
 		uint64_t hash;
 		uint64_t until_ms; /* 0 = free */
 		uint32_t strikes;

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The decisions about directory delegations, as functions of their inputs
+ * alone: on which terms one is granted, and what a change means for one
+ * holder. tests/unit/state/test_policy.c walks the whole input space.
+ */
+#ifndef STATE_POLICY_DIRDELEG_H
+#define STATE_POLICY_DIRDELEG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "proto/nfs4.h"
+#include "state/deleg.h"
+#include "vocab/change.h"
+
+#define DIRDELEG_BIT(n) (UINT32_C(1) << (n))
+
+/* The kinds, bits 0 to 5; what says where an entry is or went. */
+#define DIRDELEG_KINDS (DIRDELEG_BIT(CHANGE_KINDS) - 1)
+#define DIRDELEG_ENTRY_KINDS                                                  \
+	(DIRDELEG_BIT(CHANGE_REMOVE_ENTRY) | DIRDELEG_BIT(CHANGE_ADD_ENTRY) | \
+		DIRDELEG_BIT(CHANGE_RENAME_ENTRY))
+
+/* Flags among the notification types, of rfc8881bis. */
+#define DIRDELEG_EXTEND DIRDELEG_BIT(NOTIFY4_GFLAG_EXTEND)
+#define DIRDELEG_ORDER  DIRDELEG_BIT(NOTIFY4_CFLAG_ORDER)
+
+struct dirdeleg_ask {
+	uint32_t requested;  /* gdda_notification_types, the first word */
+	uint32_t supported;  /* kinds this build can notify */
+	bool classic_notify; /* config: serve requests without EXTEND */
+	bool has_order;      /* the store tells cookies and positions */
+	bool fits;           /* the largest single event fits in a request */
+};
+
+struct dirdeleg_offer {
+	uint32_t kinds;   /* granted; 0 = recall only */
+	uint32_t reply;   /* gddr_notification: kinds and honoured flags */
+	bool order_aware; /* cookies, previous entry, own changes */
+};
+
+/*
+ * RFC 8881 18.39 and rfc8881bis: a client is order-aware when it does not set
+ * EXTEND, or sets ORDER. Whoever asked for kinds and gets none gets a plain
+ * recall-only delegation: then no flag is echoed either.
+ */
+static inline struct dirdeleg_offer dirdeleg_offer(
+	const struct dirdeleg_ask *ask)
+{
+	uint32_t asked = ask->requested & DIRDELEG_KINDS;
+	bool extend = ask->requested & DIRDELEG_EXTEND;
+	bool order = ask->requested & DIRDELEG_ORDER;
+	struct dirdeleg_offer offer = {.order_aware = order || !extend};
+
+	offer.kinds = asked & ask->supported;
+	if (!ask->fits || (!extend && !ask->classic_notify))
+		offer.kinds = 0;
+	if (offer.order_aware && !ask->has_order)
+		offer.kinds &= ~DIRDELEG_ENTRY_KINDS;
+	if (asked && !offer.kinds)
+		return offer;
+	offer.reply = offer.kinds;
+	if (extend)
+		offer.reply |= DIRDELEG_EXTEND;
+	if (order && ask->has_order && (extend || ask->classic_notify))
+		offer.reply |= DIRDELEG_ORDER;
+	return offer;
+}
+
+/* A holder, as far as a change is concerned. */
+struct dirdeleg_holder {
+	uint32_t granted; /* kinds */
+	bool own;         /* it makes the change itself */
+	bool order_aware;
+	enum deleg_state state;
+	bool stopped; /* its queue: it is told by its recall only */
+	bool expired; /* its lease is over */
+};
+
+enum dirdeleg_verdict {
+	DIRDELEG_NOTHING,
+	DIRDELEG_NOTIFY,
+	DIRDELEG_RECALL, /* and the change waits for its return */
+	DIRDELEG_REVOKE, /* now; the change does not wait */
+};
+
+/* Is its own change told to an order-aware client (RFC 8881 10.9.2)? */
+static inline bool dirdeleg_hears_itself(
+	const struct dirdeleg_holder *h, enum change_kind kind)
+{
+	return h->order_aware && (DIRDELEG_ENTRY_KINDS & DIRDELEG_BIT(kind));
+}
+
+/*
+ * What a change of @kind means for @h. A queue that was stopped belongs to a
+ * holder that is losing its delegation: a kind it subscribed to does not wait
+ * for that, as it never waits for a notification.
+ */
+static inline enum dirdeleg_verdict dirdeleg_judge(
+	const struct dirdeleg_holder *h, enum change_kind kind)
+{
+	bool covered = h->granted & DIRDELEG_BIT(kind);
+
+	if (h->state == DELEG_RETURNED || h->state == DELEG_REVOKED)
+		return DIRDELEG_NOTHING;
+	if (h->own && !dirdeleg_hears_itself(h, kind))
+		return DIRDELEG_NOTHING;
+	if (!covered && (h->own || kind == CHANGE_CHILD_ATTRS))
+		return DIRDELEG_NOTHING;
+	if (h->expired && !h->own)
+		return DIRDELEG_REVOKE;
+	if (!covered)
+		return DIRDELEG_RECALL;
+	return h->stopped ? DIRDELEG_NOTHING : DIRDELEG_NOTIFY;
+}
+
+/* Why an uncovered change recalls: it has no notifications, or not this. */
+static inline enum recall_reason dirdeleg_recall_reason(uint32_t granted)
+{
+	return granted ? RECALL_UNSUBSCRIBED : RECALL_CONFLICT;
+}
+
+/*
+ * A change moved a colliding name's cookie: a holder without the verifier kind
+ * has cookies that are wrong now. Its own change never recalls it.
+ */
+static inline bool dirdeleg_moved_recalls(const struct dirdeleg_holder *h)
+{
+	return !h->own &&
+		!(h->granted & DIRDELEG_BIT(CHANGE_COOKIE_VERIFIER)) &&
+		(h->state == DELEG_ACTIVE || h->state == DELEG_RECALLED);
+}
+
+#endif

@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The pure policies over their whole input space: every rule is written here
+ * a second time, as a property of inputs and outputs.
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "state/holdoff.h"
+#include "state/policy_dirdeleg.h"
+#include "state/policy_recall.h"
+
+#define BIT(n)      (1u << (n))
+#define ALL_KINDS   0x3fu
+#define ENTRY_KINDS (BIT(2) | BIT(3) | BIT(4))
+
+static void check_offer(const struct dirdeleg_ask *ask)
+{
+	struct dirdeleg_offer got = dirdeleg_offer(ask);
+	uint32_t asked = ask->requested & ALL_KINDS;
+	bool extend = ask->requested & BIT(6);
+	bool order = ask->requested & BIT(12);
+	bool served = ask->fits && (extend || ask->classic_notify);
+
+	/* Never more than asked for, never what is not supported. */
+	assert_int_equal(got.reply & ~ask->requested, 0);
+	assert_int_equal(got.kinds & ~ask->supported, 0);
+	assert_int_equal(got.kinds, got.reply & ALL_KINDS);
+	assert_int_equal(got.reply & ~(ALL_KINDS | BIT(6) | BIT(12)), 0);
+	assert_int_equal(got.order_aware, order || !extend);
+	if (!served)
+		assert_int_equal(got.kinds, 0);
+	else if (got.order_aware && !ask->has_order)
+		assert_int_equal(
+			got.kinds, asked & ask->supported & ~ENTRY_KINDS);
+	else
+		assert_int_equal(got.kinds, asked & ask->supported);
+	/* Flags: all honoured ones, and none with an empty-handed grant. */
+	if (asked && !got.kinds) {
+		assert_int_equal(got.reply, 0);
+		return;
+	}
+	assert_int_equal(!!(got.reply & BIT(6)), extend);
+	if (order && !ask->has_order)
+		assert_false(got.reply & BIT(12));
+	if (order && extend && ask->has_order)
+		assert_true(got.reply & BIT(12));
+}
+
+static void test_offer_over_all_inputs(void **state)
+{
+	static const uint32_t builds[] = {0, 0x1c, 0x1e, 0x1f, 0x3f, 0x08};
+
+	for (uint32_t low = 0; low < BIT(14); low++) {
+		for (unsigned b = 0; b < 6 * 8; b++) {
+			struct dirdeleg_ask ask = {
+				.requested = low | (low & 1 ? 0xfffe0000 : 0),
+				.supported = builds[b / 8],
+				.classic_notify = b & 1,
+				.has_order = b & 2,
+				.fits = b & 4,
+			};
+			check_offer(&ask);
+		}
+	}
+}
+
+static struct dirdeleg_offer offer(uint32_t requested, bool classic)
+{
+	struct dirdeleg_ask ask = {
+		.requested = requested,
+		.supported = 0x1c,
+		.classic_notify = classic,
+		.has_order = true,
+		.fits = true,
+	};
+	return dirdeleg_offer(&ask);
+}
+
+static void test_offer_examples(void **state)
+{
+	/* What pynfs and the coming Linux client ask. */
+	assert_int_equal(offer(0x5c, true).reply, 0x5c);
+	assert_false(offer(0x5c, true).order_aware);
+	/* Linux today: nothing. */
+	assert_int_equal(offer(0, true).reply, 0);
+	/* RFC 8881 as it stands, and as pynfs DIRDELEG7 wants it. */
+	assert_int_equal(offer(0x1c, true).reply, 0x1c);
+	assert_true(offer(0x1c, true).order_aware);
+	assert_int_equal(offer(0x1c, false).reply, 0);
+	/* Order asked for. */
+	assert_int_equal(offer(0x105c, true).reply, 0x105c);
+	assert_true(offer(0x105c, true).order_aware);
+	/* A kind this build has not is left out. */
+	assert_int_equal(offer(0x7f, true).reply, 0x5c);
+}
+
+static enum dirdeleg_verdict expected(
+	const struct dirdeleg_holder *h, unsigned kind)
+{
+	bool live = h->state == DELEG_ACTIVE || h->state == DELEG_RECALLED;
+	bool has = h->granted >> kind & 1;
+
+	if (!live)
+		return DIRDELEG_NOTHING;
+	if (h->own) {
+		bool entry = kind == 2 || kind == 3 || kind == 4;
+
+		return has && entry && h->order_aware && !h->stopped
+			? DIRDELEG_NOTIFY
+			: DIRDELEG_NOTHING;
+	}
+	if (kind == 0 && !has)
+		return DIRDELEG_NOTHING;
+	if (h->expired)
+		return DIRDELEG_REVOKE;
+	if (!has)
+		return DIRDELEG_RECALL;
+	return h->stopped ? DIRDELEG_NOTHING : DIRDELEG_NOTIFY;
+}
+
+static void test_judge_over_all_inputs(void **state)
+{
+	for (unsigned bits = 0; bits < 64 * 64; bits++) {
+		struct dirdeleg_holder h = {
+			.granted = bits & 63,
+			.own = bits & 64,
+			.order_aware = bits & 128,
+			.stopped = bits & 256,
+			.expired = bits & 512,
+			.state = bits >> 10,
+		};
+		for (unsigned kind = 0; kind < CHANGE_KINDS; kind++) {
+			assert_int_equal(
+				dirdeleg_judge(&h, kind), expected(&h, kind));
+		}
+		assert_int_equal(dirdeleg_moved_recalls(&h),
+			!h.own && !(h.granted & 32) &&
+				h.state <= DELEG_RECALLED);
+	}
+	for (uint32_t granted = 0; granted < 64; granted++)
+		assert_int_equal(dirdeleg_recall_reason(granted),
+			granted ? RECALL_UNSUBSCRIBED : RECALL_CONFLICT);
+}
+
+static void test_reasons(void **state)
+{
+	static const uint8_t stops[RECALL_REASONS] = {
+		[RECALL_OVERFLOW] = 1,
+		[RECALL_CALLBACK_ERROR] = 1,
+		[RECALL_PERMISSION] = 1,
+	};
+
+	for (int r = 0; r < RECALL_REASONS; r++)
+		assert_int_equal(recall_stops_queue(r), stops[r]);
+}
+
+static void test_recall_steps(void **state)
+{
+	assert_int_equal(recall_step_after(RECALL_SENT, 0), RECALL_STEP_WAIT);
+	assert_int_equal(recall_step_after(RECALL_SENT, 1), RECALL_STEP_WAIT);
+	assert_int_equal(recall_step_after(RECALL_RETRY, 0), RECALL_STEP_RETRY);
+	assert_int_equal(recall_step_after(RECALL_RETRY, 1), RECALL_STEP_RETRY);
+	assert_int_equal(recall_step_after(RECALL_UNKNOWN, 0), RECALL_STEP_END);
+	assert_int_equal(
+		recall_step_after(RECALL_UNKNOWN, 1), RECALL_STEP_RETRY);
+	assert_int_equal(
+		recall_step_after(RECALL_FAILED, 0), RECALL_STEP_RETRY);
+	assert_int_equal(
+		recall_step_after(RECALL_FAILED, 1), RECALL_STEP_RETRY);
+}
+
+static void test_batch_steps(void **state)
+{
+	for (unsigned tries = 1; tries < 2 * BATCH_TRIES; tries++) {
+		enum batch_step again = tries < BATCH_TRIES ? BATCH_STEP_AGAIN
+							    : BATCH_STEP_ERROR;
+
+		for (int fresh = 0; fresh < 2; fresh++) {
+			assert_int_equal(batch_step_after(BATCH_OK, fresh, 0),
+				BATCH_STEP_NEXT);
+			assert_int_equal(
+				batch_step_after(BATCH_AGAIN, fresh, tries),
+				again);
+			assert_int_equal(
+				batch_step_after(BATCH_UNKNOWN, fresh, tries),
+				fresh ? again : BATCH_STEP_ERROR);
+			assert_int_equal(
+				batch_step_after(BATCH_ERROR, fresh, tries),
+				BATCH_STEP_ERROR);
+			assert_int_equal(
+				batch_step_after(BATCH_TOO_LARGE, fresh, tries),
+				BATCH_STEP_OVERFLOW);
+		}
+	}
+}
+
+static void test_holdoff_grows_and_is_forgotten(void **state)
+{
+	struct holdoff h;
+	uint64_t now = 1000, before = 0;
+
+	memset(&h, 0, sizeof(h));
+	assert_false(holdoff_active(&h, 7, now));
+	for (uint32_t i = 1; i < 70; i++) {
+		uint64_t ms = recall_holdoff_ms(i);
+
+		assert_true(ms >= before && ms <= HOLDOFF_LONGEST_MS);
+		before = ms;
+		holdoff_strike(&h, 7, now);
+		assert_true(holdoff_active(&h, 7, now + ms - 1));
+		assert_false(holdoff_active(&h, 7, now + ms));
+		assert_false(holdoff_active(&h, 7 + HOLDOFF_SLOTS, now));
+		now += ms;
+	}
+	assert_int_equal(before, HOLDOFF_LONGEST_MS);
+	now += HOLDOFF_FORGET_MS + 1;
+	holdoff_strike(&h, 7, now);
+	assert_false(holdoff_active(&h, 7, now + HOLDOFF_FIRST_MS));
+	/* Another directory takes the slot: only forgotten. */
+	holdoff_strike(&h, 7 + HOLDOFF_SLOTS, now);
+	assert_false(holdoff_active(&h, 7, now));
+	assert_true(holdoff_active(&h, 7 + HOLDOFF_SLOTS, now));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_offer_over_all_inputs),
+		cmocka_unit_test(test_offer_examples),
+		cmocka_unit_test(test_judge_over_all_inputs),
+		cmocka_unit_test(test_reasons),
+		cmocka_unit_test(test_recall_steps),
+		cmocka_unit_test(test_batch_steps),
+		cmocka_unit_test(test_holdoff_grows_and_is_forgotten),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
