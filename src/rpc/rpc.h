@@ -58,33 +58,39 @@ enum rpc_verdict {
 	RPC_CLOSE, /* no answer: close the connection */
 };
 
-/* A program the endpoint serves; the other way out of floor 4 to nfs/. */
+/*
+ * A program the endpoint serves; the other way out of floor 4 to nfs/. Its
+ * procedure 0 is answered by the endpoint: nothing in, nothing out (RFC 5531
+ * 12.3). `run` is called on many workers at once, without locks.
+ */
 struct rpc_program {
 	uint32_t number;
 	uint32_t version_low, version_high;
 	enum rpc_verdict (*run)(void *ctx, struct rpc_call *call);
 	/*
-	 * The connection is closed and nothing will arrive on it any more.
-	 * Called once, without locks; the program drops its references.
+	 * The connection is closed and no record of it will be taken any
+	 * more; calls taken before may still be running, and its outgoing
+	 * calls end (RPC_OUT_LOST) after this. Called once, on a worker,
+	 * without locks; the program drops its references. May be NULL.
 	 */
 	void (*conn_closed)(void *ctx, struct rpc_conn *conn);
 	void *ctx;
 };
 
 struct rpc_config {
-	struct clock *clock;   /* borrowed */
-	struct timers *timers; /* borrowed */
-	const struct rpc_program *programs;
+	struct clock *clock;                /* borrowed */
+	struct timers *timers;              /* borrowed */
+	const struct rpc_program *programs; /* borrowed */
 	size_t nprograms;
-	size_t max_record;        /* larger records close the connection */
+	size_t max_record;        /* larger ones close; replies as well */
 	unsigned max_connections; /* further ones are closed at once */
 	unsigned threads_min;     /* started at once; 0 = from the cores */
 	unsigned threads_max;     /* grown to when workers block; 256 */
 	unsigned reserve;         /* threads that never take a permit; 4 */
 	unsigned max_calls;       /* in flight per connection; 64 */
 	size_t max_unsent;        /* bytes unsent per connection; 4 MiB */
-	uint64_t idle_ms;         /* for connections bound to nothing */
-	uint64_t stuck_ms;        /* unsent for this long = closed (a lease) */
+	uint64_t idle_ms;         /* for connections bound to nothing; 0: no */
+	uint64_t stuck_ms;        /* none sent for this long: closed; 0: no */
 };
 
 /* Sensible values for all but clock, timers and programs. */
@@ -93,7 +99,10 @@ void rpc_config_default(struct rpc_config *config);
 /* An endpoint with its workers running; NULL on failure (errno set). */
 struct rpc *rpc_new(const struct rpc_config *config);
 
-/* Stop: close all connections, end all workers, free. Blocks. */
+/*
+ * Stop: close all connections, end all workers, free. Waits for the calls that
+ * run, so not on a worker. References to connections may be put later.
+ */
 void rpc_free(struct rpc *rpc);
 
 /*
@@ -109,14 +118,20 @@ int rpc_listen(struct rpc *rpc, const struct sockaddr *addr, socklen_t len,
  */
 struct rpc_conn *rpc_add_socket(struct rpc *rpc, int fd);
 
-/* Connect to @addr within @timeout_ms. Returns a reference in @ret. */
+/*
+ * Connect to @addr within @timeout_ms (real time). Returns a reference in
+ * @ret. The connection is bound: who opened it decides when it ends.
+ */
 int rpc_connect(struct rpc *rpc, const struct sockaddr *addr, socklen_t len,
 	uint64_t timeout_ms, struct rpc_conn **ret);
 
 struct rpc_conn *rpc_conn_get(struct rpc_conn *conn);
 void rpc_conn_put(struct rpc_conn *conn);
 
-/* Close soon; conn_closed follows. Any thread, any number of times. */
+/*
+ * Close: no reply is sent from now on; conn_closed follows. Any thread, any
+ * number of times.
+ */
 void rpc_conn_close(struct rpc_conn *conn);
 
 /* Still open? A hint only. */
@@ -130,6 +145,17 @@ const char *rpc_conn_peer(const struct rpc_conn *conn);
 
 /* The peer's source port, 0 when it has none (for `secure`). */
 uint16_t rpc_conn_peer_port(const struct rpc_conn *conn);
+
+/*
+ * Jobs: short work for a worker, in no order. The object is the caller's and
+ * may be freed or posted again by its own `run`.
+ */
+struct rpc_job {
+	struct list link;
+	void (*run)(struct rpc_job *job);
+};
+
+void rpc_post(struct rpc *rpc, struct rpc_job *job);
 
 /*
  * Outgoing calls, on any connection. The object is the caller's (usually
@@ -157,7 +183,9 @@ struct rpc_outcall {
 	struct rpc_conn *conn;
 	struct list link;
 	struct timer timer;
+	struct rpc_job job;
 	uint32_t xid;
+	bool pending; /* nobody has begun to complete it */
 };
 
 /*
@@ -169,17 +197,6 @@ int rpc_outcall_send(struct rpc_conn *conn, struct rpc_outcall *out,
 
 /* Bytes of the RPC header that rpc_outcall_send() puts before the body. */
 size_t rpc_outcall_overhead(const struct rpc_outcall *out);
-
-/*
- * Jobs: short work for a worker, in no order. The object is the caller's and
- * may be freed or posted again by its own `run`.
- */
-struct rpc_job {
-	struct list link;
-	void (*run)(struct rpc_job *job);
-};
-
-void rpc_post(struct rpc *rpc, struct rpc_job *job);
 
 /*
  * Permits for work that may block on a disk, or that waits (a mutator for a
@@ -203,6 +220,7 @@ struct rpc_stats {
 	uint64_t calls, replies, outcalls, jobs;
 	unsigned connections, threads, permits_taken;
 	uint64_t connections_refused, records_refused, idle_closed;
+	uint64_t accept_pauses; /* times we were out of descriptors */
 };
 void rpc_read_stats(struct rpc *rpc, struct rpc_stats *ret);
 
