@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+#include "base/cleanup.h"
+#include "rpc/endpoint.h"
+
+void rpc_read_stats(struct rpc *rpc, struct rpc_stats *ret)
+{
+	const struct endpoint_stats *s = &rpc->stats;
+
+	*ret = (struct rpc_stats){
+		.calls = counter_read(&s->calls),
+		.replies = counter_read(&s->replies),
+		.outcalls = counter_read(&s->outcalls),
+		.jobs = counter_read(&s->jobs),
+		.connections = atomic_load(&rpc->nconns),
+		.connections_refused = counter_read(&s->refused),
+		.records_refused = counter_read(&s->records_refused),
+		.idle_closed = counter_read(&s->idle_closed),
+		.accept_pauses = counter_read(&s->accept_pauses),
+	};
+	scope_lock(&rpc->pool);
+	ret->threads = rpc->threads;
+	ret->permits_taken = rpc->permits_taken;
+}
