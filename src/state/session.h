@@ -68,13 +68,14 @@ enum slot_verdict {
 /*
  * SEQUENCE (18.46): find the session, bind @conn to its fore channel if it is
  * not yet, check slot and seqid. @nops and @request_size are the compound's
- * (TOO_MANY_OPS, REQ_TOO_BIG). @digest is a hash of the request, to detect a
+ * (TOO_MANY_OPS, REQ_TOO_BIG); a @minor_version other than the session's is
+ * NFS4ERR_MINOR_VERS_MISMATCH. @digest is a hash of the request, to detect a
  * false retry. On NFS4_OK: @ret_session and @ret_slot are the caller's until
  * session_slot_end(), the client's call has begun, @res is filled in.
  */
 nfsstat4 session_sequence(struct state *s, const SEQUENCE4args *args,
-	void *conn, uint32_t nops, size_t request_size, uint64_t digest,
-	const struct principal *who, SEQUENCE4resok *res,
+	uint32_t minor_version, void *conn, uint32_t nops, size_t request_size,
+	uint64_t digest, const struct principal *who, SEQUENCE4resok *res,
 	struct session **ret_session, struct slot **ret_slot,
 	enum slot_verdict *verdict);
 
