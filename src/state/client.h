@@ -5,6 +5,7 @@
 #ifndef STATE_CLIENT_H
 #define STATE_CLIENT_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -27,27 +28,44 @@ struct client {
 	struct ref ref;
 	struct state *state;
 	uint64_t id;
-	struct lock lock; /* guards all below */
+	struct lock lock; /* guards all below, with exceptions */
 	struct list sessions;
-	struct list stateids;   /* struct stateid.on_client */
 	struct htab owners;     /* open and lock owners, see owner.h */
-	struct list cb_waiting; /* callbacks waiting for a slot, cbsession.h */
+	struct list cb_waiting; /* callbacks waiting for a slot: nfs/cb's */
+	struct cond cb_moved;   /* the health of the back channel changed */
+	bool cb_starved;        /* somebody found no slot: cb_ready when free */
+	bool cb_probing;        /* state_ops.send_probe was called */
 	uint8_t verifier[8];
 	struct principal principal;
-	bool confirmed;
-	bool ended;            /* out of the tables; nothing may be added */
+	bool confirmed; /* changed under the clients lock, too */
+	bool ended;     /* out of the tables; nothing may be added; ditto */
 	bool reclaim_complete; /* the global RECLAIM_COMPLETE came */
-	bool expired;          /* lease over, state kept until a conflict */
-	uint32_t revoked;      /* stateids waiting for FREE_STATEID */
-	uint32_t status_flags; /* sticky SEQ4_STATUS_* */
-	uint32_t opens, locks, dir_delegs; /* how many */
-	uint64_t lease_until_ms;
-	uint32_t calls_running; /* the lease holds while > 0 */
+	uint32_t sessions_count;
+	uint32_t lock_ranges; /* byte ranges locked, all owners */
 	/* CREATE_SESSION's one slot (18.36.4). */
 	uint32_t create_seqid;
 	nfsstat4 create_status;
 	CREATE_SESSION4resok create_reply;
-	size_t owner_len;
+
+	/* Read and written without the lock. */
+	_Atomic uint64_t lease_until_ms;
+	_Atomic uint32_t calls_running; /* the lease holds while > 0 */
+	_Atomic uint32_t status_flags;  /* sticky SEQ4_STATUS_* */
+	_Atomic uint8_t cb_health;      /* enum cb_health, all sessions */
+	atomic_bool cb_wanted;          /* it asked for a back channel once */
+
+	/* LOCK_STATEIDS: guards the stateids; see stateid.h. */
+	struct lock stateids_lock;
+	struct htab stateids_table; /* by `other` */
+	struct list stateids;       /* struct stateid.on_client */
+	bool stateids_closed;       /* the end of the client has begun */
+	uint32_t stateids_made;
+	/* How many, kept by stateid_insert(), _remove() and _revoke(). */
+	_Atomic uint32_t opens, locks, file_delegs, dir_delegs;
+	/* Those of them that wait for FREE_STATEID, by why. */
+	_Atomic uint32_t revoked, revoked_expired, revoked_admin;
+
+	uint32_t owner_len;
 	uint8_t owner[]; /* co_ownerid */
 };
 
@@ -88,10 +106,13 @@ void client_end(struct client *c, enum client_end_reason reason);
 
 /*
  * A compound of @c begins or ends: renews the lease and keeps it from
- * expiring while it runs.
+ * expiring while it runs. False: the client has ended.
  */
-void client_call_begin(struct client *c);
+bool client_call_begin(struct client *c);
 void client_call_end(struct client *c);
+
+/* Any other sign of life that counts: an answered CB_SEQUENCE (2.10.2.2). */
+void client_renew(struct client *c);
 
 /*
  * True when the lease is over (its state is kept until a conflict). Takes no
@@ -99,7 +120,7 @@ void client_call_end(struct client *c);
  */
 bool client_is_expired(struct client *c);
 
-/* SEQUENCE's sr_status_flags for a session of @c (18.46.3). */
+/* sr_status_flags as far as they are not of one session (18.46.3). */
 uint32_t client_status_flags(struct client *c);
 
 /*
@@ -109,7 +130,10 @@ uint32_t client_status_flags(struct client *c);
  */
 void client_expire_leases(struct state *s);
 
-/* A client that is in the way of somebody: end it if its lease is over. */
+/*
+ * A client that is in the way of somebody: end it if its lease is over. True
+ * when it ended, now or before. Without locks held.
+ */
 bool client_end_if_expired(struct client *c);
 
 #endif

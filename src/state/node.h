@@ -32,14 +32,16 @@ struct node {
 	struct list locks;        /* struct lock_range.on_node, by start */
 	struct list delegs;       /* struct deleg.on_node */
 	uint32_t dir_delegs;      /* how many of those are of directories */
-	uint64_t change_last;     /* see changeattr.h */
-	uint64_t change_until_ms; /* keep the node until then */
+	uint64_t change_last;     /* see changeattr.h; 0 = none yet */
+	uint64_t change_until_ms; /* keep the node until then: idle_lock */
 	int64_t change_ctime_ns;  /* the ctime change_last was made of */
-	bool change_young;        /* reported while its tick was still open */
+	bool change_soft;         /* that value must not be given again */
+	bool change_exact;        /* foreign changes cannot hide */
+	uint32_t change_running;  /* changes begun, not ended */
 	bool dying;               /* removed or about to be: grant nothing */
 	bool pinned;              /* unlinked with opens: unpin at the end */
 	void *pin_store;          /* for state_ops.unpin */
-	struct list idle;         /* in the list of nodes kept for a while */
+	struct list idle;         /* nodes kept for a while: idle_lock */
 	uint8_t id_len;
 	uint8_t id_data[];
 };
@@ -56,7 +58,10 @@ struct node *node_find(struct state *s, const struct fileid *id);
 /* One more reference to a node already held. */
 struct node *node_ref(struct node *n);
 
-/* Give a reference back; NULL is ignored. May call state_ops.unpin. */
+/*
+ * Give a reference back; NULL is ignored. Takes the shard's lock (LOCK_NODES):
+ * not under the lock of a node or a stateid table.
+ */
 void node_put(struct node *n);
 
 void node_copy_id(const struct node *n, struct fileid *ret);
@@ -68,5 +73,14 @@ void node_copy_id(const struct node *n, struct fileid *ret);
  */
 bool node_has_opens(struct node *n);
 bool node_set_pinned(struct node *n, void *store);
+
+/* An open went: calls state_ops.unpin when it was the last of a pinned one. */
+void node_unpin_unused(struct node *n);
+
+/*
+ * The change attribute moved: keep the node for changeattr_keep_ms(), under
+ * its lock. Returns a node to put once that lock is released, or NULL.
+ */
+struct node *node_keep_locked(struct node *n);
 
 #endif

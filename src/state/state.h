@@ -43,7 +43,10 @@ struct state_ops {
 	void (*unpin)(void *ctx, void *store, const struct fileid *id);
 	/* A connection (see session.h) is bound to a session, or to none. */
 	void (*conn_bound)(void *ctx, void *conn, bool bound);
-	/* References to the opaque connections that sessions hold. */
+	/*
+	 * References to the opaque connections that sessions hold. Getting one
+	 * only counts: it is called under locks of state.
+	 */
 	void (*conn_get)(void *ctx, void *conn);
 	void (*conn_put)(void *ctx, void *conn);
 	void *ctx;
@@ -53,27 +56,28 @@ struct state_config {
 	struct clock *clock;   /* borrowed */
 	struct timers *timers; /* borrowed */
 	struct state_ops ops;
-	uint64_t epoch;             /* of this start, in client ids */
-	uint8_t server_id[16];      /* server owner and scope */
-	uint64_t lease_ms;          /* 90 s */
-	uint64_t grace_ms;          /* 0 = no grace period */
-	uint32_t max_clients;       /* 10,000 */
-	uint32_t max_sessions;      /* per client; 64 */
-	uint32_t max_slots;         /* ca_maxrequests granted; 64 */
-	uint32_t max_request;       /* ca_maxrequestsize granted */
-	uint32_t max_response;      /* ca_maxresponsesize granted */
-	uint32_t max_cached;        /* ca_maxresponsesize_cached; >= 7,588 */
-	uint32_t max_ops;           /* ca_maxoperations granted */
-	size_t max_cache_bytes;     /* replies kept, all clients */
-	uint32_t max_opens;         /* per client; 100,000 */
-	uint32_t max_locks;         /* per client */
-	uint32_t max_dir_delegs;    /* all clients */
-	uint32_t notify_max_events; /* per delegation; 16,384 */
-	size_t notify_max_bytes;    /* per delegation; 4 MiB */
-	uint64_t notify_window_ms;  /* batch window; 0 = at once */
-	uint64_t recall_wait_ms;    /* a mutator waits this long; 30 */
-	bool dir_delegations;       /* false: GET_DIR_DELEGATION = NOTSUPP */
-	bool classic_notify;        /* serve clients without GFLAG_EXTEND */
+	uint64_t epoch;               /* of this start, in client ids */
+	uint8_t server_id[16];        /* server owner and scope */
+	uint64_t lease_ms;            /* 90 s */
+	uint64_t grace_ms;            /* 0 = no grace period */
+	uint32_t max_clients;         /* 10,000 */
+	uint32_t max_sessions;        /* per client; 64 */
+	uint32_t max_slots;           /* ca_maxrequests granted; 64 */
+	uint32_t max_request;         /* ca_maxrequestsize granted */
+	uint32_t max_response;        /* ca_maxresponsesize granted */
+	uint32_t max_cached;          /* ca_maxresponsesize_cached; >= 7,588 */
+	uint32_t max_ops;             /* ca_maxoperations granted */
+	size_t max_cache_bytes;       /* replies kept, all clients */
+	uint32_t max_opens;           /* per client; 100,000 */
+	uint32_t max_locks;           /* per client */
+	uint32_t max_dir_delegs;      /* all clients */
+	uint32_t notify_max_events;   /* per delegation; 16,384 */
+	size_t notify_max_bytes;      /* per delegation; 4 MiB */
+	uint64_t notify_window_ms;    /* batch window; 0 = at once */
+	uint64_t recall_wait_ms;      /* a mutator waits this long; 30 */
+	bool dir_delegations;         /* false: GET_DIR_DELEGATION = NOTSUPP */
+	bool classic_notify;          /* serve clients without GFLAG_EXTEND */
+	bool strict_destroy_clientid; /* directory delegations: BUSY, too */
 };
 
 void state_config_default(struct state_config *config);
@@ -88,6 +92,9 @@ const struct state_config *state_get_config(const struct state *s);
 
 /* In grace (RFC 8881 8.4.2): only reclaims are let through. */
 bool state_in_grace(struct state *s);
+
+/* Nobody is left who could reclaim: grace ends before its time. */
+void state_end_grace(struct state *s);
 
 /* For logs, tests and metrics: how many there are now. */
 struct state_stats {

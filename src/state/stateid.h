@@ -2,7 +2,9 @@
 /*
  * The common part of everything a stateid4 names (RFC 8881 8.2): an open, a
  * byte-range lock state, a delegation. `other` is the client's id and random
- * bits; a stateid is looked up for a client and never found for another one.
+ * bits; a stateid is looked up for a client and never found for another one:
+ * each client has a table of its own, guarded by client->stateids_lock
+ * (LOCK_STATEIDS: may be taken under a node's lock).
  *
  * Lifetime: the table and the client's list hold one reference together, from
  * stateid_insert() to stateid_remove(); lookups return their own.
@@ -36,15 +38,16 @@ enum stateid_status {
 };
 
 struct stateid {
-	struct htab_link link; /* in its shard of the table */
-	struct list on_client; /* client->stateids; guarded by client->lock */
+	struct htab_link link; /* client->stateids_table */
+	struct list on_client; /* client->stateids */
 	struct ref ref;
 	enum stateid_kind kind;
 	_Atomic(enum stateid_status) status;
 	_Atomic uint32_t seqid; /* changed under the node's lock */
 	struct client *client;  /* a reference */
 	struct node *node;      /* a reference */
-	uint8_t other[12];
+	uint8_t other[NFS4_OTHER_SIZE];
+	bool inserted; /* in the table; guarded by client->stateids_lock */
 	void (*free)(struct stateid *sid); /* the object's own release */
 };
 
@@ -59,6 +62,7 @@ void stateid_init(struct stateid *sid, enum stateid_kind kind,
 /*
  * Into the table and on the client's list; takes one more reference. False:
  * the client has ended (client_end walked its list), nothing was done.
+ * Counts in client->opens, ->locks, ->file_delegs or ->dir_delegs.
  */
 bool stateid_insert(struct stateid *sid);
 
@@ -71,11 +75,15 @@ void stateid_remove(struct stateid *sid);
 /*
  * The state is gone without the client's doing: lookups say @status (EXPIRED,
  * REVOKED or ADMIN_REVOKED) until FREE_STATEID, client->revoked counts it and
- * SEQUENCE's flags tell. Takes client->lock; nothing when already removed.
+ * SEQUENCE's flags tell. It no longer counts in ->dir_delegs and the like.
+ * Nothing when already removed or revoked.
  */
 void stateid_revoke(struct stateid *sid, enum stateid_status status);
 
-/* The last put calls the object's `free` (client and node put before). */
+/*
+ * The last put calls the object's `free` (client and node put after): no lock
+ * of a node or below may be held by who may drop the last one.
+ */
 void stateid_ref(struct stateid *sid);
 void stateid_put(struct stateid *sid);
 
@@ -91,6 +99,9 @@ nfsstat4 stateid_lookup(struct client *client, const stateid4 *wire,
 
 /* The wire form with the present seqid. */
 void stateid_to_wire(const struct stateid *sid, stateid4 *ret);
+
+/* Its state changed: the next seqid. Under its node's lock. */
+void stateid_advance_locked(struct stateid *sid);
 
 /* The special stateids of RFC 8881 8.2.3. */
 bool stateid_is_anonymous(const stateid4 *wire); /* all zero */

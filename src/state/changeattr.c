@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: MIT */
+#include "state/changeattr.h"
+
+#include <assert.h>
+
+#include "base/cleanup.h"
+#include "state/policy_changeattr.h"
+#include "state/state_private.h"
+
+#define LAST_UNKNOWN UINT64_MAX /* a mark that compares to nothing */
+
+uint64_t changeattr_keep_ms(const struct state *s)
+{
+	return 4 * s->tick_ns / NSEC_PER_MSEC + 2;
+}
+
+static void raise_to(_Atomic uint64_t *high, uint64_t value)
+{
+	uint64_t seen = *high;
+
+	while (seen < value &&
+		!atomic_compare_exchange_weak(high, &seen, value))
+		;
+}
+
+/* ---- the host's clock ---- */
+
+/*
+ * File time now. When it is behind what was seen before, values made from it
+ * could have been given before: for some time nodes start above all others.
+ */
+static uint64_t read_clock(struct state *s)
+{
+	uint64_t now = clock_file_ns(s->config.clock);
+	uint64_t high = s->change_clock_high;
+
+	if (now < high)
+		raise_to(&s->change_back_until_ns, high + 6 * s->tick_ns);
+	else
+		raise_to(&s->change_clock_high, now);
+	return now;
+}
+
+/* Where a node without history starts. */
+static uint64_t fresh_start(struct state *s)
+{
+	if (clock_file_ns(s->config.clock) < s->change_back_until_ns ||
+		state_now_ms(s) < s->change_floor_until_ms)
+		return s->change_high;
+	return 0;
+}
+
+void changeattr_forget_early(struct state *s)
+{
+	raise_to(&s->change_floor_until_ms,
+		state_now_ms(s) + changeattr_keep_ms(s));
+}
+
+/* ---- one node, under its lock ---- */
+
+static struct changeattr_mark mark_now(struct state *s)
+{
+	return (struct changeattr_mark){
+		.clock_ns = read_clock(s), .last = LAST_UNKNOWN};
+}
+
+/* The mark is of the value that the node still has. */
+static bool is_same_state(
+	const struct node *n, int64_t ctime, const struct changeattr_mark *mark)
+{
+	return n->change_last && ctime == n->change_ctime_ns &&
+		(mark->last == LAST_UNKNOWN || mark->last == n->change_last);
+}
+
+static bool may_repeat(
+	const struct node *n, int64_t ctime, const struct changeattr_mark *mark)
+{
+	return n->change_exact && !n->change_soft &&
+		is_same_state(n, ctime, mark);
+}
+
+/*
+ * A value that was never given. @hard: it is that of the state the node
+ * remembers, and may be given again if the node is exact.
+ */
+static uint64_t make_value(
+	struct node *n, int64_t ctime, bool hard, struct node **surplus)
+{
+	struct state *s = n->state;
+	bool first = n->change_last == 0;
+	uint64_t last = first ? fresh_start(s) : n->change_last;
+
+	n->change_last = policy_change_next(ctime, last, s->tick_ns);
+	raise_to(&s->change_high, n->change_last);
+	if (first || ctime >= n->change_ctime_ns)
+		n->change_ctime_ns = ctime;
+	else
+		hard = false;
+	n->change_soft = !hard;
+	*surplus = node_keep_locked(n);
+	return n->change_last;
+}
+
+static uint64_t read_locked(struct node *n, int64_t ctime,
+	const struct changeattr_mark *mark, bool in_section,
+	struct node **surplus)
+{
+	struct state *s = n->state;
+	bool still = in_section || n->change_running == 0;
+	bool mixed = n->change_last && mark->last != LAST_UNKNOWN &&
+		mark->last != n->change_last;
+
+	*surplus = NULL;
+	if (still && may_repeat(n, ctime, mark))
+		return n->change_last;
+	if (policy_ctime_closed(ctime, mark->clock_ns, s->tick_ns))
+		return policy_change_closed(ctime, s->tick_ns);
+	return make_value(
+		n, ctime, n->change_exact && still && !mixed, surplus);
+}
+
+static uint64_t read_node(struct node *n, int64_t ctime,
+	const struct changeattr_mark *mark, bool in_section)
+{
+	struct node *surplus;
+	uint64_t value;
+
+	lock_acquire(&n->lock);
+	value = read_locked(n, ctime, mark, in_section, &surplus);
+	lock_release(&n->lock);
+	node_put(surplus);
+	return value;
+}
+
+uint64_t changeattr_read_node(struct node *n, int64_t ctime_ns)
+{
+	struct changeattr_mark mark = mark_now(n->state);
+
+	return read_node(n, ctime_ns, &mark, true);
+}
+
+static uint64_t bump_node(struct node *n, int64_t ctime, bool end)
+{
+	struct node *surplus;
+	uint64_t value;
+
+	read_clock(n->state);
+	lock_acquire(&n->lock);
+	if (end) {
+		assert(n->change_running > 0);
+		n->change_running--;
+	}
+	value = make_value(n, ctime,
+		end && n->change_exact && n->change_running == 0, &surplus);
+	lock_release(&n->lock);
+	node_put(surplus);
+	return value;
+}
+
+uint64_t changeattr_bump_node(struct node *n, int64_t ctime_ns)
+{
+	return bump_node(n, ctime_ns, false);
+}
+
+uint64_t changeattr_end_node(struct node *n, int64_t ctime_ns)
+{
+	return bump_node(n, ctime_ns, true);
+}
+
+void changeattr_begin_node(struct node *n, bool exact)
+{
+	scope_lock(&n->lock);
+	n->change_running++;
+	n->change_exact = exact;
+}
+
+void changeattr_abort_node(struct node *n)
+{
+	scope_lock(&n->lock);
+	assert(n->change_running > 0);
+	n->change_running--;
+}
+
+/* ---- by id ---- */
+
+struct changeattr_mark changeattr_mark(struct state *s, const struct fileid *id)
+{
+	struct changeattr_mark mark = {.clock_ns = read_clock(s)};
+	struct node *n = node_find(s, id);
+
+	if (!n)
+		return mark;
+	lock_acquire(&n->lock);
+	mark.last = n->change_last;
+	lock_release(&n->lock);
+	node_put(n);
+	return mark;
+}
+
+/* Out of memory for a node: a value nobody else gets, and none below it. */
+static uint64_t value_without_node(struct state *s)
+{
+	changeattr_forget_early(s);
+	return atomic_fetch_add(&s->change_high, 2) + 2;
+}
+
+uint64_t changeattr_read_since(struct state *s, const struct fileid *id,
+	int64_t ctime_ns, const struct changeattr_mark *mark)
+{
+	bool closed = policy_ctime_closed(ctime_ns, mark->clock_ns, s->tick_ns);
+	struct node *n = closed ? node_find(s, id) : node_get(s, id);
+	uint64_t value;
+
+	if (!n && closed)
+		return policy_change_closed(ctime_ns, s->tick_ns);
+	if (!n)
+		return value_without_node(s);
+	value = read_node(n, ctime_ns, mark, false);
+	node_put(n);
+	return value;
+}
+
+uint64_t changeattr_read(
+	struct state *s, const struct fileid *id, int64_t ctime_ns)
+{
+	struct changeattr_mark mark = mark_now(s);
+
+	return changeattr_read_since(s, id, ctime_ns, &mark);
+}
+
+uint64_t changeattr_bump(
+	struct state *s, const struct fileid *id, int64_t ctime_ns)
+{
+	struct node *n = node_get(s, id);
+	uint64_t value;
+
+	if (!n)
+		return value_without_node(s);
+	value = changeattr_bump_node(n, ctime_ns);
+	node_put(n);
+	return value;
+}
+
+static void soften(struct state *s, const struct fileid *id, bool exact)
+{
+	struct node *n = node_find(s, id);
+
+	if (!n)
+		return;
+	lock_acquire(&n->lock);
+	n->change_soft = true;
+	n->change_exact = n->change_exact && exact;
+	lock_release(&n->lock);
+	node_put(n);
+}
+
+void changeattr_set_inexact(struct state *s, const struct fileid *id)
+{
+	soften(s, id, false);
+}
+
+void changeattr_touch(struct state *s, const struct fileid *id)
+{
+	soften(s, id, true);
+}

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: MIT */
+/* The ways a client ends; all of them go through client_finish(). */
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "state/client.h"
+#include "state/client_private.h"
+#include "state/policy_client.h"
+#include "state/stateid.h"
+#include "state/state_private.h"
+
+/* The first stateid left, with a reference; nothing is added any more. */
+static struct stateid *first_stateid(struct client *c)
+{
+	struct stateid *sid;
+
+	scope_lock(&c->stateids_lock);
+	c->stateids_closed = true;
+	if (list_empty(&c->stateids))
+		return NULL;
+	sid = list_first_entry(&c->stateids, struct stateid, on_client);
+	stateid_ref(sid);
+	return sid;
+}
+
+static void end_stateid(struct stateid *sid)
+{
+	stateid_remove(sid);
+}
+
+/* Who waits for a slot or for the channel's health waits for nothing now. */
+static void wake_waiters(struct client *c)
+{
+	struct state_ops *ops = &c->state->config.ops;
+
+	lock_acquire(&c->lock);
+	cond_broadcast(&c->cb_moved);
+	lock_release(&c->lock);
+	if (ops->cb_ready)
+		ops->cb_ready(ops->ctx, c);
+}
+
+void client_finish(struct client *c, enum client_end_reason reason)
+{
+	struct stateid *sid;
+
+	while ((sid = first_stateid(c))) {
+		end_stateid(sid);
+		stateid_put(sid);
+	}
+	wake_waiters(c);
+	log_debug("client ended id=%llx reason=%d", (unsigned long long)c->id,
+		(int)reason);
+	client_put(c);
+}
+
+void client_end(struct client *c, enum client_end_reason reason)
+{
+	struct state *s = c->state;
+	bool first;
+
+	lock_acquire(&s->clients_lock);
+	first = client_unlink_locked(c);
+	lock_release(&s->clients_lock);
+	if (first)
+		client_finish(c, reason);
+}
+
+bool client_end_if_expired(struct client *c)
+{
+	struct state *s = c->state;
+	bool ended, first = false;
+
+	lock_acquire(&s->clients_lock);
+	lock_acquire(&c->lock);
+	/* Calls begin under c->lock: none can while we look and unlink. */
+	if (client_is_expired(c))
+		first = client_unlink_held(c);
+	ended = c->ended;
+	lock_release(&c->lock);
+	lock_release(&s->clients_lock);
+	if (first)
+		client_finish(c, CLIENT_END_EXPIRED);
+	return ended;
+}
+
+static struct client_holdings holdings(struct client *c)
+{
+	return (struct client_holdings){
+		.expired = client_is_expired(c),
+		.calls = c->calls_running > 0,
+		.sessions = c->sessions_count > 0,
+		.opens = c->opens > 0,
+		.locks = c->locks > 0,
+		.file_delegs = c->file_delegs > 0,
+		.dir_delegs = c->dir_delegs > 0,
+	};
+}
+
+/* Decides and unlinks in one step; *@ret is borrowed from the tables. */
+static nfsstat4 unlink_idle(struct state *s, uint64_t id, struct client **ret)
+{
+	struct client *c;
+	nfsstat4 status;
+
+	scope_lock(&s->clients_lock);
+	*ret = c = client_by_id_locked(s, id);
+	if (!c)
+		return NFS4ERR_STALE_CLIENTID;
+	scope_lock(&c->lock);
+	struct client_holdings has = holdings(c);
+
+	status = policy_client_destroy(&has, s->config.strict_destroy_clientid);
+	if (status == NFS4_OK)
+		client_unlink_held(c);
+	return status;
+}
+
+nfsstat4 client_destroy(struct state *s, uint64_t id)
+{
+	struct client *c;
+	nfsstat4 status = unlink_idle(s, id, &c);
+
+	if (status == NFS4_OK)
+		client_finish(c, CLIENT_END_DESTROYED);
+	return status;
+}

@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: MIT */
+#include "state/node.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "state/changeattr.h"
+#include "state/state_private.h"
+
+/* Nodes kept only for their change attribute; above, the oldest goes early. */
+#define NODES_IDLE_MAX 65536
+
+static struct node_shard *shard_of(struct state *s, uint64_t hash)
+{
+	return &s->nodes[hash >> 32 & (NODE_SHARDS - 1)];
+}
+
+static struct node *find_locked(
+	struct node_shard *shard, const struct fileid *id, uint64_t hash)
+{
+	struct htab_link *at;
+
+	htab_for_each_match(at, &shard->table, hash) {
+		struct node *n = container_of(at, struct node, link);
+
+		if (n->id_len == id->len &&
+			memcmp(n->id_data, id->data, id->len) == 0)
+			return n;
+	}
+	return NULL;
+}
+
+static struct node *node_new(struct state *s, const struct fileid *id)
+{
+	struct node *n = calloc(1, sizeof(*n) + id->len);
+
+	if (!n)
+		return NULL;
+	ref_init(&n->ref);
+	n->state = s;
+	lock_init(&n->change, LOCK_CHANGE);
+	lock_init(&n->lock, LOCK_NODE);
+	list_init(&n->opens);
+	list_init(&n->locks);
+	list_init(&n->delegs);
+	list_init(&n->idle);
+	n->id_len = id->len;
+	memcpy(n->id_data, id->data, id->len);
+	counter_add(&s->count_nodes, 1);
+	return n;
+}
+
+static void node_free(struct node *n)
+{
+	assert(list_empty(&n->opens) && list_empty(&n->locks));
+	assert(list_empty(&n->delegs) && list_empty(&n->idle));
+	counter_add(&n->state->count_nodes, -1);
+	lock_fini(&n->change);
+	lock_fini(&n->lock);
+	free(n);
+}
+
+struct node *node_get(struct state *s, const struct fileid *id)
+{
+	uint64_t hash = htab_hash(id->data, id->len);
+	struct node_shard *shard = shard_of(s, hash);
+	struct node *n;
+
+	scope_lock(&shard->lock);
+	n = find_locked(shard, id, hash);
+	if (n)
+		return node_ref(n);
+	n = node_new(s, id);
+	if (n)
+		htab_insert(&shard->table, &n->link, hash);
+	return n;
+}
+
+struct node *node_find(struct state *s, const struct fileid *id)
+{
+	uint64_t hash = htab_hash(id->data, id->len);
+	struct node_shard *shard = shard_of(s, hash);
+	struct node *n;
+
+	scope_lock(&shard->lock);
+	n = find_locked(shard, id, hash);
+	return n ? node_ref(n) : NULL;
+}
+
+struct node *node_ref(struct node *n)
+{
+	ref_get(&n->ref);
+	return n;
+}
+
+/* Drop a reference that is not the last; false when it may be. */
+static bool put_shared(struct node *n)
+{
+	int seen = ref_read(&n->ref);
+
+	while (seen > 1) {
+		if (atomic_compare_exchange_weak(
+			    &n->ref.count, &seen, seen - 1))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * The last reference goes under the shard's lock, so that whoever finds a node
+ * in the table finds a live one.
+ */
+void node_put(struct node *n)
+{
+	struct node_shard *shard;
+	bool last;
+
+	if (!n || put_shared(n))
+		return;
+	shard = shard_of(n->state, n->link.hash);
+	lock_acquire(&shard->lock);
+	last = ref_put(&n->ref);
+	if (last)
+		htab_remove(&shard->table, &n->link);
+	lock_release(&shard->lock);
+	if (last)
+		node_free(n);
+}
+
+void node_copy_id(const struct node *n, struct fileid *ret)
+{
+	ret->len = n->id_len;
+	memcpy(ret->data, n->id_data, n->id_len);
+}
+
+bool node_has_opens(struct node *n)
+{
+	scope_lock(&n->lock);
+	return !list_empty(&n->opens);
+}
+
+bool node_set_pinned(struct node *n, void *store)
+{
+	scope_lock(&n->lock);
+	if (list_empty(&n->opens))
+		return false;
+	n->pinned = true;
+	n->pin_store = store;
+	return true;
+}
+
+void node_unpin_unused(struct node *n)
+{
+	struct state_ops *ops = &n->state->config.ops;
+	void *store;
+	struct fileid id;
+	bool unpin;
+
+	lock_acquire(&n->lock);
+	unpin = n->pinned && list_empty(&n->opens);
+	store = n->pin_store;
+	if (unpin)
+		n->pinned = false;
+	lock_release(&n->lock);
+	if (!unpin || !ops->unpin)
+		return;
+	node_copy_id(n, &id);
+	ops->unpin(ops->ctx, store, &id);
+}
+
+/* ---- nodes kept for their change attribute ---- */
+
+/* The oldest of the list when its time is over, taken off; else NULL. */
+static struct node *pop_idle(struct state *s, uint64_t now_ms)
+{
+	struct node *n;
+
+	scope_lock(&s->idle_lock);
+	if (list_empty(&s->nodes_idle))
+		return NULL;
+	n = list_first_entry(&s->nodes_idle, struct node, idle);
+	if (n->change_until_ms > now_ms)
+		return NULL;
+	list_del(&n->idle);
+	s->nodes_idle_count--;
+	return n;
+}
+
+static void idle_fired(struct timer *t)
+{
+	struct state *s = container_of(t, struct state, idle_timer);
+	uint64_t now_ms = state_now_ms(s);
+	struct node *n;
+	bool more;
+
+	while ((n = pop_idle(s, now_ms)))
+		node_put(n);
+	lock_acquire(&s->idle_lock);
+	more = !list_empty(&s->nodes_idle);
+	lock_release(&s->idle_lock);
+	if (more)
+		timer_set(s->config.timers, t, changeattr_keep_ms(s));
+}
+
+/* Off the list when it has grown too long: the oldest, or NULL. */
+static struct node *pop_surplus_locked(struct state *s)
+{
+	struct node *n;
+
+	if (s->nodes_idle_count <= NODES_IDLE_MAX)
+		return NULL;
+	changeattr_forget_early(s);
+	n = list_first_entry(&s->nodes_idle, struct node, idle);
+	list_del(&n->idle);
+	s->nodes_idle_count--;
+	return n;
+}
+
+struct node *node_keep_locked(struct node *n)
+{
+	struct state *s = n->state;
+	struct node *surplus;
+	bool first;
+
+	lock_acquire(&s->idle_lock);
+	first = list_empty(&s->nodes_idle);
+	if (list_empty(&n->idle)) {
+		ref_get(&n->ref);
+		s->nodes_idle_count++;
+	}
+	list_del(&n->idle);
+	n->change_until_ms = state_now_ms(s) + changeattr_keep_ms(s);
+	list_add_tail(&s->nodes_idle, &n->idle);
+	surplus = pop_surplus_locked(s);
+	lock_release(&s->idle_lock);
+	if (first)
+		timer_set(s->config.timers, &s->idle_timer,
+			changeattr_keep_ms(s));
+	return surplus;
+}
+
+/* ---- the table ---- */
+
+int node_state_init(struct state *s)
+{
+	for (int i = 0; i < NODE_SHARDS; i++) {
+		lock_init(&s->nodes[i].lock, LOCK_NODES);
+		if (htab_init(&s->nodes[i].table, 0) < 0)
+			return -ENOMEM;
+	}
+	lock_init(&s->idle_lock, LOCK_LEAF);
+	list_init(&s->nodes_idle);
+	timer_init(&s->idle_timer, idle_fired);
+	return 0;
+}
+
+void node_state_fini(struct state *s)
+{
+	struct node *n;
+
+	if (s->idle_timer.fire)
+		timer_cancel_wait(s->config.timers, &s->idle_timer);
+	while (s->nodes_idle.next && (n = pop_idle(s, UINT64_MAX)))
+		node_put(n);
+	for (int i = 0; i < NODE_SHARDS; i++) {
+		assert(s->nodes[i].table.count == 0);
+		htab_fini(&s->nodes[i].table);
+		lock_fini(&s->nodes[i].lock);
+	}
+	lock_fini(&s->idle_lock);
+}
