@@ -19,6 +19,12 @@
 struct store *memory_new(struct clock *clock, struct dirindex *index);
 
 /*
+ * The server over the store was started anew: list through @index, borrowed,
+ * from now on. No call may be running.
+ */
+void memory_set_index(struct store *s, struct dirindex *index);
+
+/*
  * Change something as another process of the host would: behind the server's
  * back, without an index note. Tests use it for local changes.
  */

@@ -244,6 +244,7 @@ int store_check_rename(struct store *s, const struct cred *cred,
  * store_sync_entry() of each directory touched.
  *
  * create: the new object's fileid in @ret; -EEXIST when the name exists.
+ * link: -EISDIR for a directory.
  */
 int store_create(struct store *s, const struct cred *cred,
 	const struct fileid *dir, struct name name, const struct store_new *new,

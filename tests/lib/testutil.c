@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+#include "testutil.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+
+#include <cmocka.h>
+
+const uint8_t test_cookie_secret[32] = "an unguessable secret for tests";
+
+void test_store_init_budget(struct test_store *t, size_t budget)
+{
+	clock_init_fake(&t->clock, TEST_EPOCH_NS, TEST_TICK_NS);
+	t->index = dirindex_new(&t->clock, test_cookie_secret, budget);
+	assert_non_null(t->index);
+	t->store = memory_new(&t->clock, t->index);
+	assert_non_null(t->store);
+	assert_int_equal(store_root(t->store, &t->root), 0);
+}
+
+void test_store_init(struct test_store *t)
+{
+	test_store_init_budget(t, TEST_BUDGET);
+}
+
+void test_store_fini(struct test_store *t)
+{
+	store_free(t->store);
+	dirindex_free(t->index);
+}
+
+void test_store_restart(struct test_store *t, size_t budget)
+{
+	struct dirindex *index =
+		dirindex_new(&t->clock, test_cookie_secret, budget);
+
+	assert_non_null(index);
+	memory_set_index(t->store, index);
+	dirindex_free(t->index);
+	t->index = index;
+}
+
+struct cred test_cred(uint32_t uid)
+{
+	return (struct cred){.uid = uid, .gid = uid};
+}
+
+struct fileid test_make(struct store *s, const struct fileid *dir,
+	const char *name, enum object_type type)
+{
+	struct store_new new = {.type = type,
+		.link_text = name_from_str("target"),
+		.attr = {.mask = SETATTR_MODE,
+			.mode = type == OBJECT_DIR ? 0755 : 0644}};
+	struct dir_change change = {0};
+	struct fileid id;
+
+	assert_int_equal(store_create(s, &cred_server, dir, name_from_str(name),
+				 &new, &id, &change),
+		0);
+	return id;
+}
+
+void test_remove(struct store *s, const struct fileid *dir, const char *name)
+{
+	struct dir_change change = {0};
+
+	assert_int_equal(store_remove(s, &cred_server, dir, name_from_str(name),
+				 &change),
+		0);
+}
