@@ -21,6 +21,7 @@ static void call_begin(struct worker *w, struct rpc_conn *conn,
 	xdr_init_encode(&call->out, out + RECORD_MARK_SIZE,
 		out_size - RECORD_MARK_SIZE);
 	counter_add(&w->rpc->stats.calls, 1);
+	counter_add(&w->rpc->stats.running, 1);
 }
 
 static void send_reply(struct rpc_call *call, uint8_t *out)
@@ -54,4 +55,5 @@ void call_serve(
 	buf_give(&w->rpc->bufs, big);
 	arena_reset(&w->call.arena);
 	conn_call_done(conn);
+	counter_add(&w->rpc->stats.running, -1);
 }

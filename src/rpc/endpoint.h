@@ -32,7 +32,7 @@ struct endpoint_shard {
 };
 
 struct endpoint_stats {
-	struct counter calls, replies, outcalls, jobs;
+	struct counter calls, running, replies, outcalls, jobs;
 	struct counter refused, records_refused, idle_closed, accept_pauses;
 };
 

@@ -11,6 +11,7 @@ void rpc_read_stats(struct rpc *rpc, struct rpc_stats *ret)
 		.replies = counter_read(&s->replies),
 		.outcalls = counter_read(&s->outcalls),
 		.jobs = counter_read(&s->jobs),
+		.calls_running = counter_read(&s->running),
 		.connections = atomic_load(&rpc->nconns),
 		.connections_refused = counter_read(&s->refused),
 		.records_refused = counter_read(&s->records_refused),
