@@ -195,6 +195,20 @@ void rig_wait(bool (*done)(void *ctx), void *ctx)
 	}
 }
 
+static bool is_quiet(void *ctx)
+{
+	struct rig *rig = ctx;
+	struct rpc_stats stats;
+
+	rpc_read_stats(rig->rpc, &stats);
+	return stats.calls_running == 0;
+}
+
+void rig_wait_quiet(struct rig *rig)
+{
+	rig_wait(is_quiet, rig);
+}
+
 void rig_pass_ms(struct rig *rig, uint64_t ms)
 {
 	clock_advance_ms(&rig->clock, ms);

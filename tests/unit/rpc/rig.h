@@ -68,6 +68,9 @@ void rig_wait_closed(struct rig *rig, unsigned conns);
 /* Until @done(@ctx): polls; for what has no event to wait for. */
 void rig_wait(bool (*done)(void *ctx), void *ctx);
 
+/* Until no call runs: a reply arrives before its call has ended. */
+void rig_wait_quiet(struct rig *rig);
+
 /* Move the fake clock and fire timers. */
 void rig_pass_ms(struct rig *rig, uint64_t ms);
 
