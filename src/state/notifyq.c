@@ -169,10 +169,13 @@ bool notifyq_sent(struct notifyq *q, size_t sent)
 	return false;
 }
 
-uint64_t notifyq_front_ms(struct notifyq *q)
+bool notifyq_has_work(struct notifyq *q, uint64_t *front_ms)
 {
 	scope_lock(&q->lock);
-	return q->count ? (*slot_at(q, 0))->when_ms : 0;
+	if (q->state != NOTIFYQ_QUEUED)
+		return false;
+	*front_ms = (*slot_at(q, 0))->when_ms;
+	return true;
 }
 
 void notifyq_stop(struct notifyq *q)

@@ -70,8 +70,8 @@ size_t notifyq_take(struct notifyq *q, struct dir_event **ret, size_t max);
  */
 bool notifyq_sent(struct notifyq *q, size_t sent);
 
-/* When the event at the front happened; 0 when there is none. */
-uint64_t notifyq_front_ms(struct notifyq *q);
+/* Would notifyq_take() give something? Then *@front_ms: since when. */
+bool notifyq_has_work(struct notifyq *q, uint64_t *front_ms);
 
 /* Final: empty it. Waits for nothing; a batch in flight may still arrive. */
 void notifyq_stop(struct notifyq *q);

@@ -61,15 +61,19 @@ static size_t take(struct notifyq *q, size_t max, unsigned first)
 static void test_walks_its_diagram(void **state)
 {
 	struct notifyq q;
+	uint64_t front_ms;
 
 	notifyq_init(&q, 1 << 20);
 	assert_true(notifyq_is_idle(&q));
+	assert_false(notifyq_has_work(&q, &front_ms));
 	assert_int_equal(take(&q, 8, 0), 0);
 	assert_int_equal(put(&q, 1), NOTIFYQ_PUT_FIRST);
 	assert_int_equal(q.state, NOTIFYQ_QUEUED);
 	assert_int_equal(put(&q, 2), NOTIFYQ_PUT);
-	assert_int_equal(notifyq_front_ms(&q), 1);
+	assert_true(notifyq_has_work(&q, &front_ms));
+	assert_int_equal(front_ms, 1);
 	assert_int_equal(take(&q, 8, 1), 2);
+	assert_false(notifyq_has_work(&q, &front_ms));
 	assert_int_equal(q.state, NOTIFYQ_SENDING);
 	assert_false(notifyq_is_idle(&q));
 	assert_int_equal(take(&q, 8, 0), 0); /* one in flight at a time */
