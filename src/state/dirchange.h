@@ -34,6 +34,8 @@ struct dirchange {
 	struct {
 		bool told, attrs;
 	} wants[2];           /* what the holders to be told need */
+	bool admitted;        /* change values are between begin and end */
+	uint64_t before[2];   /* change attributes of the directories */
 	uint64_t deadline_ms; /* how long to wait for recalls in all */
 };
 
@@ -42,6 +44,8 @@ struct dirchange_plan {
 	enum change_kind kind[2];    /* per directory: ADD, REMOVE, RENAME */
 	const struct fileid *victim; /* removed or overwritten, or NULL */
 	bool victim_is_dir;
+	bool exact;          /* see changeattr_begin_node() */
+	int64_t ctime_ns[2]; /* of each directory, just read */
 };
 
 /*
@@ -71,12 +75,12 @@ bool dirchange_wants_attrs(const struct dirchange *dc, int i);
 
 /*
  * It happened. @ctime_ns[i]: each directory's ctime after the change. Fills in
- * before/after of each change (for change_info4; @ctime_before_ns likewise),
- * queues one event per directory, unlocks, kicks deliveries and recalls. A
- * change whose event cannot be made recalls its holders (overflow).
+ * before/after of each change (for change_info4), queues one event per
+ * directory, unlocks, kicks deliveries and recalls. A change whose event
+ * cannot be made recalls its holders (overflow). @change[1] is used with two.
  */
 void dirchange_commit(struct dirchange *dc, struct dir_change *change[2],
-	const int64_t ctime_before_ns[2], const int64_t ctime_ns[2]);
+	const int64_t ctime_ns[2]);
 
 /*
  * It did not happen: leave, put the nodes. After a failed admit too, and then

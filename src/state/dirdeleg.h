@@ -13,7 +13,8 @@
 
 /* What attributes a holder was promised; shared by delegations alike. */
 struct deleg_terms {
-	struct ref ref;
+	struct htab_link link;
+	uint32_t users; /* under the list lock */
 	bitmap4 child_attrs;
 	bitmap4 dir_attrs;
 };
@@ -23,7 +24,8 @@ struct dirdeleg_request {
 	bitmap4 notify;      /* gdda_notification_types */
 	bitmap4 child_attrs; /* already cut to what fattr4 can notify */
 	bitmap4 dir_attrs;
-	const uint8_t *fh; /* the filehandle the client used */
+	uint32_t attr_bytes; /* the most child_attrs of an entry take */
+	const uint8_t *fh;   /* the filehandle the client used */
 	uint8_t fh_len;
 	struct slot_ref slot; /* the request itself */
 	bool will_own_order;  /* the store gives cookies and positions */

@@ -132,4 +132,30 @@ static inline bool dirdeleg_moved_recalls(const struct dirdeleg_holder *h)
 		(h->state == DELEG_ACTIVE || h->state == DELEG_RECALLED);
 }
 
+/* What @len bytes of opaque take with their length. */
+static inline uint32_t dirdeleg_opaque_size(uint32_t len)
+{
+	return 4 + (len + 3) / 4 * 4;
+}
+
+/*
+ * The largest CB_NOTIFY request with one event: a rename of the longest names
+ * over an entry, with cookies, previous entry and @attr_bytes of attributes,
+ * sent with the largest AUTH_SYS credential and one referring call.
+ */
+static inline uint32_t dirdeleg_worst_request(
+	uint32_t fh_len, uint32_t attr_bytes)
+{
+	uint32_t rpc = 24 + (8 + 400) + 8;
+	uint32_t compound = 16 + 40 + (16 + 4 + 8);
+	uint32_t notify = 4 + 16 + dirdeleg_opaque_size(fh_len) + 4;
+	uint32_t name = dirdeleg_opaque_size(NAME_LEN_MAX);
+	uint32_t bare = name + 4 + 4; /* an entry without attributes */
+	uint32_t remove = bare + 8;   /* with its cookie */
+	uint32_t entry = name + (4 + 4 * BITMAP4_WORDS) + 4 + attr_bytes;
+	uint32_t add = (4 + remove) + entry + (4 + 8) + (4 + bare + 8) + 4;
+
+	return rpc + compound + notify + (8 + 4) + remove + add;
+}
+
 #endif
