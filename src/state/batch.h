@@ -43,11 +43,14 @@ void batch_done(struct deleg *d, size_t sent, enum batch_result result);
 
 /* The rest is for state itself. */
 
-/* @d's queue has work since now; with @at_once it does not wait. */
+/*
+ * @d's queue has work since now; with @at_once it does not wait. Any lock up
+ * to a queue's may be held: call batch_kick() after.
+ */
 void batch_put(struct deleg *d, bool at_once);
 
-/* Do not let @d's batch wait for its window. Under the node's lock. */
-void batch_flush_locked(struct deleg *d);
+/* Do not let @d's batch, if any, wait for its window; then as above. */
+void batch_flush(struct deleg *d);
 
 /* Hand what is due to state_ops.send_notify. Without locks. */
 void batch_kick(struct state *s);

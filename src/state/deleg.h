@@ -59,7 +59,7 @@ struct deleg {
 	uint32_t return_until; /* low bits of ms; 0 = no DELEGRETURN yet */
 	/* Under the list lock. */
 	uint8_t recall_phase; /* see recall.c */
-	bool in_flight;       /* a CB_NOTIFY is */
+	uint8_t batch_phase;  /* see batch.c */
 	uint8_t tries;        /* of the batch at the front */
 	uint32_t retry_at;    /* low bits of ms: CB_RECALL again */
 	uint64_t due_ms;

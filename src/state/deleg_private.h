@@ -28,10 +28,13 @@ struct deleg_books {
 	struct lock lock; /* LOCK_RECALL: guards all below */
 	struct cond ended;
 	uint64_t generation; /* counts endings, see deleg_wait() */
-	struct list due;     /* batches by time; struct deleg.on_due */
+	struct list ready;   /* batches to be sent now; struct deleg.on_due */
+	struct list due;     /* batches by time, all after one window */
 	struct list again;   /* batches refused once, by time */
-	struct list unsent;  /* recalls to be sent; struct deleg.on_recall */
-	struct list sent;    /* recalls under way, or to be sent again */
+	uint64_t batch_timer_ms; /* when it fires; 0 = not set */
+	struct list unsent; /* recalls to be sent; struct deleg.on_recall */
+	struct list sent;   /* recalls under way, or to be sent again */
+	bool recall_timer_set;
 	struct htab terms;
 	struct holdoff holdoff;
 };
@@ -49,8 +52,49 @@ static inline struct deleg_books *deleg_books(const struct deleg *d)
 	return state_deleg_books(d->sid.node->state);
 }
 
-/* A batch or a delegation ended: wake whoever waits. */
-void deleg_wake(struct deleg_books *b);
+static inline uint64_t books_now_ms(struct deleg_books *b)
+{
+	return clock_mono_ms(state_get_config(b->state)->clock);
+}
+
+/*
+ * A delegation for @client on @node, ACTIVE, in no list yet, with one
+ * reference; @kind is STATEID_DELEG_*. NULL when out of memory.
+ */
+struct deleg *deleg_new(struct client *client, struct node *node,
+	enum stateid_kind kind, const uint8_t *fh, uint8_t fh_len,
+	uint32_t batch_bytes);
+
+/*
+ * Into the tables and on the node's list; false: the client has ended. One of
+ * a directory was counted in books->dir_delegs by the caller.
+ */
+bool deleg_insert_locked(struct deleg *d);
+
+/*
+ * Waiting for a batch or a delegation to end: read the generation, look, then
+ * wait for the next one. False: @deadline_ms passed. Without locks.
+ */
+uint64_t deleg_generation(struct deleg_books *b);
+bool deleg_wait(struct deleg_books *b, uint64_t seen, uint64_t deadline_ms);
+void deleg_wake_locked(struct deleg_books *b); /* under the list lock */
+
+/* Parts of the books, in the files that own them. */
+void batch_books_init(struct deleg_books *b);
+void batch_books_fini(struct deleg_books *b);
+void recall_books_init(struct deleg_books *b);
+void recall_books_fini(struct deleg_books *b);
+
+/* A batch of @d ended: a recall that waited for it may go. List lock held. */
+void recall_unhold_locked(struct deleg_books *b, struct deleg *d);
+
+/* Under the list lock: is a CB_NOTIFY of @d on its way? */
+bool batch_in_flight_locked(const struct deleg *d);
+
+/* Terms alike are one. NULL when out of memory; NULL is put too. */
+struct deleg_terms *dirdeleg_terms_get(struct deleg_books *b,
+	const bitmap4 *child_attrs, const bitmap4 *dir_attrs);
+void dirdeleg_terms_put(struct deleg_books *b, struct deleg_terms *t);
 
 /* Has @now reached @at? Both are the low bits of monotonic milliseconds. */
 static inline bool ms32_reached(uint32_t now, uint32_t at)

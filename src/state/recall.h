@@ -10,13 +10,16 @@
 
 /*
  * Start the recall of @d for @reason unless one is under way. Overflow,
- * callback_error and permission stop the queue at once; the other reasons let
- * it run until DELEGRETURN. Under the node's lock or without; sends nothing
- * itself: call recall_kick() after all locks are released.
+ * callback_error and permission stop the queue at once, also when it is; the
+ * other reasons let it run until DELEGRETURN. Under the node's lock; sends
+ * nothing itself: call recall_kick() after all locks are released.
  */
 void recall_start_locked(struct deleg *d, enum recall_reason reason);
 
-/* Hand started recalls to state_ops.send_recall. Without locks. */
+/*
+ * Hand started recalls to state_ops.send_recall, except those whose CB_NOTIFY
+ * is in flight: they follow its batch_done(). Without locks.
+ */
 void recall_kick(struct state *s);
 
 /* Both in one, without locks. */
@@ -35,9 +38,9 @@ void recall_sent(struct deleg *d, enum recall_result result);
 void recall_expire(struct state *s);
 
 /*
- * Wait until no delegation of others than @self is being recalled on @n, at
- * most until @deadline_ms (monotonic). True: nothing is in the way any more.
- * Without locks held.
+ * Wait until no delegation of others than @self is in the way (`blocking`) on
+ * @n, at most until @deadline_ms (monotonic). True: none is any more. Without
+ * locks held.
  */
 bool recall_wait(struct node *n, struct client *self, uint64_t deadline_ms);
 
