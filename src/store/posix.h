@@ -26,4 +26,10 @@ struct posix_options {
 struct store *posix_new(
 	const struct posix_options *options, char *why, size_t why_size);
 
+/*
+ * Close descriptors nobody used for @idle_ms, so that files removed on the
+ * host give their space back. Busy stores do it by themselves.
+ */
+void posix_trim(struct store *s, uint64_t idle_ms);
+
 #endif

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Fileids: 8 bytes that name the file system (posix_start.c says which), one
+ * byte of handle type, then the kernel's handle, as name_to_handle_at() makes
+ * it and fanotify reports it.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "store/posix_impl.h"
+
+#define ID_HEADER  9
+#define HANDLE_MAX (FILEID_MAX - ID_HEADER)
+
+union kernel_handle {
+	struct file_handle head;
+	uint8_t room[sizeof(struct file_handle) + HANDLE_MAX];
+};
+
+struct fd_path fd_path_of(int fd)
+{
+	struct fd_path path;
+
+	snprintf(path.s, sizeof(path.s), "/proc/self/fd/%d", fd);
+	return path;
+}
+
+int posix_id_of_fd(const struct posix *p, int fd, struct fileid *ret)
+{
+	union kernel_handle h = {.head = {.handle_bytes = HANDLE_MAX}};
+	int mount;
+
+	if (name_to_handle_at(fd, "", &h.head, &mount, AT_EMPTY_PATH) != 0)
+		return -errno;
+	if (h.head.handle_type < 0 || h.head.handle_type > UINT8_MAX)
+		return -EOVERFLOW;
+	ret->len = ID_HEADER + h.head.handle_bytes;
+	memcpy(ret->data, &p->fsid, 8);
+	ret->data[8] = h.head.handle_type;
+	memcpy(ret->data + ID_HEADER, h.head.f_handle, h.head.handle_bytes);
+	return 0;
+}
+
+static int handle_of_id(
+	const struct posix *p, const struct fileid *id, union kernel_handle *h)
+{
+	if (id->len <= ID_HEADER || id->len > FILEID_MAX ||
+		memcmp(id->data, &p->fsid, 8) != 0)
+		return -ESTALE;
+	h->head.handle_bytes = id->len - ID_HEADER;
+	h->head.handle_type = id->data[8];
+	memcpy(h->head.f_handle, id->data + ID_HEADER, id->len - ID_HEADER);
+	return 0;
+}
+
+static int open_handle(struct posix *p, union kernel_handle *h)
+{
+	int fd = open_by_handle_at(p->root_fd, &h->head, O_PATH | O_CLOEXEC);
+
+	return fd < 0 ? -errno : fd;
+}
+
+int posix_id_open(struct posix *p, const struct fileid *id)
+{
+	union kernel_handle h;
+	int fd = handle_of_id(p, id, &h);
+
+	if (fd)
+		return fd;
+	caller_be_server(p->can_switch);
+	fd = open_handle(p, &h);
+	if ((fd == -EMFILE || fd == -ENFILE) && fh_relieve(&p->cache))
+		fd = open_handle(p, &h);
+	if (fd == -EMFILE || fd == -ENFILE)
+		return -EWOULDBLOCK;
+	return fd == -EINVAL ? -ESTALE : fd;
+}
+
+int posix_path(struct posix *p, const struct fileid *id, struct fh **ret)
+{
+	int fd, err;
+
+	*ret = fh_find(&p->cache, id, FH_PATH);
+	if (*ret)
+		return 0;
+	err = fh_reserve(&p->cache);
+	if (err)
+		return err;
+	fd = posix_id_open(p, id);
+	if (fd < 0) {
+		fh_unreserve(&p->cache);
+		return fd;
+	}
+	return fh_add(&p->cache, id, FH_PATH, fd, ret);
+}
+
+int posix_dir(struct posix *p, const struct fileid *id, struct fh **ret)
+{
+	unsigned format;
+	int err = posix_path(p, id, ret);
+
+	if (!err)
+		err = fh_format(*ret, &format);
+	if (!err && format != S_IFDIR)
+		err = -ENOTDIR;
+	return err;
+}
+
+int posix_reopen(struct posix *p, int fd, int flags)
+{
+	struct fd_path path = fd_path_of(fd);
+	int opened;
+
+	flags |= O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
+	opened = open(path.s, flags);
+	if (opened < 0 && (errno == EMFILE || errno == ENFILE) &&
+		fh_relieve(&p->cache))
+		opened = open(path.s, flags);
+	if (opened >= 0)
+		return opened;
+	return errno == EMFILE || errno == ENFILE ? -EWOULDBLOCK : -errno;
+}

@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * From name to object: one component at a time, through openat2() on a
+ * descriptor, so that nothing a client sends is ever a path.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "store/posix_impl.h"
+
+#define SCAN_BUFFER (64 * 1024)
+#define DEPTH_MAX   4096 /* of a directory below the export's root */
+
+static int open_step(int dirfd, const char *name, uint64_t resolve)
+{
+	struct open_how how = {
+		.flags = O_PATH | O_NOFOLLOW | O_CLOEXEC,
+		.resolve = RESOLVE_NO_XDEV | resolve,
+	};
+	int fd = syscall(SYS_openat2, dirfd, name, &how, sizeof(how));
+
+	if (fd >= 0)
+		return fd;
+	return errno == EMFILE || errno == ENFILE ? -EWOULDBLOCK : -errno;
+}
+
+int posix_open_name(int dirfd, struct name name)
+{
+	struct cname c = cname_of(name);
+
+	return open_step(dirfd, c.s, RESOLVE_BENEATH);
+}
+
+int posix_dir_error(int dirfd, int err)
+{
+	struct statx st;
+
+	if (err == -ENOENT && posix_stat(dirfd, &st) == 0 && st.stx_nlink == 0)
+		return -ESTALE;
+	return err;
+}
+
+static int open_child(
+	struct posix *p, const struct cred *cred, int dirfd, struct name name)
+{
+	scope_caller err = caller_enter(p->can_switch, cred);
+
+	if (err)
+		return err;
+	err = posix_open_name(dirfd, name);
+	return err < 0 ? posix_dir_error(dirfd, err) : err;
+}
+
+/*
+ * Keep the descriptor of a lookup: attributes are usually asked for next. A
+ * listing's are not kept, or one large directory would empty the cache.
+ */
+static int found(struct posix *p, int fd, struct fileid *ret)
+{
+	struct fh *fh;
+	int err = posix_id_of_fd(p, fd, ret);
+
+	if (err || fh_reserve(&p->cache) != 0)
+		close(fd);
+	else if (fh_add(&p->cache, ret, FH_PATH, fd, &fh) == 0)
+		fh_put(fh);
+	return err;
+}
+
+static int found_with_attr(
+	struct posix *p, int opened, struct fileid *ret, struct attr *ret_attr)
+{
+	scope_fd int fd = opened;
+	struct statx st;
+	int err = posix_id_of_fd(p, fd, ret);
+
+	if (!err)
+		err = posix_stat(fd, &st);
+	if (!err)
+		posix_fill_attr(p, fd, &st, ret_attr);
+	return err;
+}
+
+int posix_lookup(struct store *s, const struct cred *cred,
+	const struct fileid *dir, struct name name, struct fileid *ret,
+	struct attr *ret_attr)
+{
+	struct posix *p = posix_of(s);
+	scope_fh *fh = NULL;
+	int fd, err = posix_dir(p, dir, &fh);
+
+	if (err)
+		return err;
+	fd = open_child(p, cred, fh->fd, name);
+	if (fd < 0)
+		return fd;
+	return ret_attr ? found_with_attr(p, fd, ret, ret_attr)
+			: found(p, fd, ret);
+}
+
+static bool same_object(const struct statx *a, const struct statx *b)
+{
+	return a->stx_ino == b->stx_ino &&
+		a->stx_dev_major == b->stx_dev_major &&
+		a->stx_dev_minor == b->stx_dev_minor;
+}
+
+/* One step up; the kernel says ENOENT at the wall of our clone. */
+static int open_up(int fd)
+{
+	int up = open_step(fd, "..", 0);
+
+	return up == -ENOENT || up == -EXDEV ? -ESTALE : up;
+}
+
+/* Move *@fd one step up. @st: of *@fd, before and after. */
+static int step_up(int *fd, struct statx *st)
+{
+	uint64_t inode = st->stx_ino;
+	int err, up = open_up(*fd);
+
+	if (up < 0)
+		return up;
+	close(*fd);
+	*fd = up;
+	err = posix_stat(up, st);
+	if (!err && st->stx_ino == inode)
+		err = -ESTALE; /* the mount's own root, above ours */
+	return err;
+}
+
+int posix_check_way_up(
+	const struct posix *p, int start, const struct statx *avoid)
+{
+	scope_fd int fd = fcntl(start, F_DUPFD_CLOEXEC, 0);
+	struct statx st;
+	int err;
+
+	if (fd < 0)
+		return -EWOULDBLOCK;
+	err = posix_stat(fd, &st);
+	for (int depth = 0; !err && depth < DEPTH_MAX; depth++) {
+		if (avoid && same_object(&st, avoid))
+			return -EINVAL;
+		if (same_object(&st, &p->root_stat))
+			return 0;
+		err = step_up(&fd, &st);
+	}
+	return err ? err : -ESTALE;
+}
+
+static int open_parent(struct posix *p, const struct cred *cred, int dirfd)
+{
+	scope_caller err = caller_enter(p->can_switch, cred);
+
+	if (err)
+		return err;
+	return open_up(dirfd);
+}
+
+int posix_lookup_parent(struct store *s, const struct cred *cred,
+	const struct fileid *dir, struct fileid *ret)
+{
+	struct posix *p = posix_of(s);
+	scope_fh *fh = NULL;
+	int fd, err = posix_dir(p, dir, &fh);
+
+	if (err)
+		return err;
+	if (fileid_equal(dir, &p->root))
+		return -ENOENT;
+	/* Without a clone nothing stops `..` at the export's root. */
+	err = p->cloned ? 0 : posix_check_way_up(p, fh->fd, NULL);
+	if (err)
+		return err;
+	fd = open_parent(p, cred, fh->fd);
+	return fd < 0 ? fd : found(p, fd, ret);
+}
+
+int posix_readlink(struct store *s, const struct cred *cred,
+	const struct fileid *id, char *buf, size_t size, size_t *len)
+{
+	struct posix *p = posix_of(s);
+	scope_fh *fh = NULL;
+	unsigned format;
+	ssize_t n;
+	int err = posix_path(p, id, &fh);
+
+	if (!err)
+		err = fh_format(fh, &format);
+	if (err)
+		return err;
+	if (format != S_IFLNK)
+		return -EINVAL;
+	n = readlinkat(fh->fd, "", buf, size);
+	if (n < 0)
+		return -errno;
+	*len = n;
+	return 0;
+}
+
+int posix_readdir(struct store *s, const struct cred *cred,
+	const struct fileid *dir, uint64_t cookie, uint64_t verifier,
+	store_emit emit, void *ctx, struct store_page *page)
+{
+	struct posix *p = posix_of(s);
+	scope_fh *fh = NULL;
+	int err = posix_dir(p, dir, &fh);
+
+	if (!err)
+		err = posix_may_as(p, cred, fh->fd, R_OK);
+	if (err)
+		return err;
+	return dirindex_list(
+		p->index, &p->source, dir, cookie, verifier, emit, ctx, page);
+}
+
+int posix_dir_verifier(struct store *s, const struct fileid *dir, uint64_t *ret)
+{
+	struct posix *p = posix_of(s);
+
+	return dirindex_verifier(p->index, &p->source, dir, ret);
+}
+
+/* The kernel's record, of which libc declares only a 64-bit look-alike. */
+struct dirent_record {
+	uint64_t inode;
+	int64_t offset;
+	unsigned short length;
+	unsigned char type;
+	char name[];
+};
+
+static bool is_dots(const char *name)
+{
+	return name[0] == '.' && (!name[1] || (name[1] == '.' && !name[2]));
+}
+
+/* @add each name in a buffer of @size bytes. */
+static int scan_buffer(
+	const char *buf, size_t size, dirindex_add_name add, void *fill)
+{
+	size_t at = 0;
+
+	while (at < size) {
+		const struct dirent_record *r = (const void *)(buf + at);
+		int err = is_dots(r->name) ? 0
+					   : add(fill, name_from_str(r->name));
+
+		if (err)
+			return err;
+		at += r->length;
+	}
+	return 0;
+}
+
+int posix_scan_fd(int fd, dirindex_add_name add, void *fill)
+{
+	scope_free char *buf = malloc(SCAN_BUFFER);
+
+	if (!buf)
+		return -ENOMEM;
+	for (;;) {
+		long n = syscall(SYS_getdents64, fd, buf, SCAN_BUFFER);
+		int err;
+
+		if (n <= 0)
+			return n < 0 ? -errno : 0;
+		err = scan_buffer(buf, n, add, fill);
+		if (err)
+			return err;
+	}
+}
+
+/* A descriptor to list with: its own, since the position is the file's. */
+int posix_open_listing(int dirfd)
+{
+	int fd = openat(
+		dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NONBLOCK);
+
+	if (fd >= 0)
+		return fd;
+	return errno == EMFILE || errno == ENFILE
+		? -EWOULDBLOCK
+		: posix_dir_error(dirfd, -errno);
+}
+
+int posix_scan(void *store, const struct fileid *dir, dirindex_add_name add,
+	void *fill)
+{
+	struct posix *p = store;
+	scope_fh *fh = NULL;
+	scope_fd int fd = -1;
+	int err = posix_dir(p, dir, &fh);
+
+	if (err)
+		return err;
+	fd = posix_open_listing(fh->fd);
+	return fd < 0 ? fd : posix_scan_fd(fd, add, fill);
+}
+
+int posix_dir_ctime(void *store, const struct fileid *dir, int64_t *ctime_ns)
+{
+	struct posix *p = store;
+	struct attr attr;
+	int err = posix_getattr(&p->store, dir, &attr);
+
+	if (!err)
+		*ctime_ns = attr.ctime_ns;
+	return err;
+}
