@@ -222,6 +222,7 @@ static struct node *pop_surplus_locked(struct state *s)
 struct node *node_keep_locked(struct node *n)
 {
 	struct state *s = n->state;
+	uint64_t until_ms = state_now_ms(s) + changeattr_keep_ms(s);
 	struct node *surplus;
 	bool first;
 
@@ -232,7 +233,7 @@ struct node *node_keep_locked(struct node *n)
 		s->nodes_idle_count++;
 	}
 	list_del(&n->idle);
-	n->change_until_ms = state_now_ms(s) + changeattr_keep_ms(s);
+	n->change_until_ms = until_ms;
 	list_add_tail(&s->nodes_idle, &n->idle);
 	surplus = pop_surplus_locked(s);
 	lock_release(&s->idle_lock);
