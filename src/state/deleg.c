@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: MIT */
+#include "state/deleg.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "state/batch.h"
+#include "state/client.h"
+#include "state/deleg_private.h"
+#include "state/dirdeleg.h"
+#include "state/policy_recall.h"
+
+static const char *const reason_names[RECALL_REASONS] = {
+	[RECALL_CONFLICT] = "conflict",
+	[RECALL_UNSUBSCRIBED] = "unsubscribed",
+	[RECALL_LOCAL_CHANGE] = "local_change",
+	[RECALL_OVERFLOW] = "overflow",
+	[RECALL_CALLBACK_ERROR] = "callback_error",
+	[RECALL_RESOURCE] = "resource",
+	[RECALL_ADMIN] = "admin",
+	[RECALL_DIRECTORY_REMOVED] = "directory_removed",
+	[RECALL_PERMISSION] = "permission",
+};
+
+const char *recall_reason_name(enum recall_reason reason)
+{
+	return reason < RECALL_REASONS ? reason_names[reason] : "?";
+}
+
+/* ---- the books ---- */
+
+int deleg_books_init(struct deleg_books *b, struct state *s)
+{
+	*b = (struct deleg_books){.state = s};
+	lock_init(&b->lock, LOCK_RECALL);
+	cond_init(&b->ended);
+	batch_books_init(b);
+	recall_books_init(b);
+	return htab_init(&b->terms, 0);
+}
+
+void deleg_books_fini(struct deleg_books *b)
+{
+	if (!b->state)
+		return; /* never begun */
+	recall_books_fini(b);
+	batch_books_fini(b);
+	assert(b->terms.count == 0);
+	htab_fini(&b->terms);
+	cond_fini(&b->ended);
+	lock_fini(&b->lock);
+}
+
+void deleg_books_stats(struct deleg_books *b, struct state_stats *ret)
+{
+	ret->dir_delegs = atomic_load(&b->dir_delegs);
+	ret->grants = counter_read(&b->grants);
+	ret->refusals = counter_read(&b->refusals);
+	ret->revocations = counter_read(&b->revocations);
+	ret->events = counter_read(&b->events);
+	ret->notifications = counter_read(&b->notifications);
+	ret->batches = counter_read(&b->batches);
+	ret->late_returns = counter_read(&b->late_returns);
+	ret->recalls = 0;
+	for (int r = 0; r < RECALL_REASONS; r++) {
+		ret->recalls_by_reason[r] = counter_read(&b->recalls[r]);
+		ret->recalls += ret->recalls_by_reason[r];
+	}
+	ret->overflows = ret->recalls_by_reason[RECALL_OVERFLOW];
+}
+
+/* ---- waiting ---- */
+
+void deleg_wake_locked(struct deleg_books *b)
+{
+	lock_assert_held(&b->lock);
+	b->generation++;
+	cond_broadcast(&b->ended);
+}
+
+uint64_t deleg_generation(struct deleg_books *b)
+{
+	scope_lock(&b->lock);
+	return b->generation;
+}
+
+bool deleg_wait(struct deleg_books *b, uint64_t seen, uint64_t deadline_ms)
+{
+	scope_lock(&b->lock);
+	while (b->generation == seen) {
+		uint64_t now = books_now_ms(b);
+
+		if (now >= deadline_ms)
+			return false;
+		/* A fake clock stands still meanwhile: once is enough. */
+		if (!cond_wait_ms(&b->ended, &b->lock, deadline_ms - now))
+			return false;
+	}
+	return true;
+}
+
+/* ---- making and ending one ---- */
+
+static void deleg_free(struct stateid *sid)
+{
+	struct deleg *d = deleg_of(sid);
+
+	assert(list_empty(&d->on_node));
+	assert(list_empty(&d->on_recall) && list_empty(&d->on_due));
+	notifyq_fini(&d->queue);
+	dirdeleg_terms_put(deleg_books(d), d->terms);
+	free(d);
+}
+
+struct deleg *deleg_new(struct client *client, struct node *node,
+	enum stateid_kind kind, const uint8_t *fh, uint8_t fh_len,
+	uint32_t batch_bytes)
+{
+	struct deleg *d = calloc(1, sizeof(*d) + fh_len);
+
+	if (!d)
+		return NULL;
+	stateid_init(&d->sid, kind, client, node, deleg_free);
+	d->is_dir = kind == STATEID_DELEG_DIR;
+	d->state = DELEG_ACTIVE;
+	list_init(&d->on_node);
+	list_init(&d->on_recall);
+	list_init(&d->on_due);
+	notifyq_init(&d->queue, batch_bytes);
+	d->fh_len = fh_len;
+	memcpy(d->fh, fh, fh_len);
+	return d;
+}
+
+bool deleg_insert_locked(struct deleg *d)
+{
+	struct node *n = d->sid.node;
+
+	lock_assert_held(&n->lock);
+	if (!stateid_insert(&d->sid))
+		return false;
+	list_add_tail(&n->delegs, &d->on_node);
+	if (d->is_dir)
+		n->dir_delegs++;
+	return true;
+}
+
+static bool is_live(const struct deleg *d)
+{
+	return d->state == DELEG_ACTIVE || d->state == DELEG_RECALLED;
+}
+
+/* Off both lists; returns how many references they held. */
+static int leave_lists(struct deleg *d)
+{
+	struct deleg_books *b = deleg_books(d);
+	int refs = 0;
+
+	scope_lock(&b->lock);
+	if (!list_empty(&d->on_recall)) {
+		list_del(&d->on_recall);
+		refs++;
+	}
+	if (!list_empty(&d->on_due)) {
+		list_del(&d->on_due);
+		refs++;
+	}
+	deleg_wake_locked(b);
+	return refs;
+}
+
+/*
+ * The one end of a delegation: once, for the first who comes. The caller puts
+ * *@refs references when the node is unlocked.
+ */
+static bool end_locked(struct deleg *d, enum deleg_state to, int *refs)
+{
+	struct node *n = d->sid.node;
+
+	lock_assert_held(&n->lock);
+	*refs = 0;
+	if (!is_live(d))
+		return false;
+	d->state = to;
+	list_del(&d->on_node);
+	if (d->is_dir) {
+		n->dir_delegs--;
+		atomic_fetch_sub(&deleg_books(d)->dir_delegs, 1);
+	}
+	notifyq_stop(&d->queue);
+	*refs = leave_lists(d);
+	return true;
+}
+
+static void put_refs(struct deleg *d, int refs)
+{
+	while (refs-- > 0)
+		deleg_put(d);
+}
+
+void deleg_revoke(struct deleg *d, enum stateid_status status, bool keep)
+{
+	struct node *n = d->sid.node;
+	bool first;
+	int refs;
+
+	lock_acquire(&n->lock);
+	first = end_locked(d, DELEG_REVOKED, &refs);
+	if (first && keep)
+		stateid_revoke(&d->sid, status);
+	lock_release(&n->lock);
+	if (first && keep)
+		counter_add(&deleg_books(d)->revocations, 1);
+	if (!keep)
+		stateid_remove(&d->sid);
+	put_refs(d, refs);
+}
+
+void deleg_forget(struct client *client, const struct fileid *id)
+{
+	struct node *n = node_find(client->state, id);
+	struct deleg *d, *found = NULL;
+
+	if (!n)
+		return;
+	lock_acquire(&n->lock);
+	list_for_each_entry(d, &n->delegs, on_node) {
+		if (d->sid.client == client)
+			found = d;
+	}
+	if (found)
+		deleg_ref(found);
+	lock_release(&n->lock);
+	if (found) {
+		deleg_revoke(found, STATEID_CLOSED, false);
+		deleg_put(found);
+	}
+	node_put(n);
+}
+
+/* ---- DELEGRETURN ---- */
+
+static bool is_on(const struct deleg *d, const struct fileid *id)
+{
+	const struct node *n = d->sid.node;
+
+	return n->id_len == id->len &&
+		memcmp(n->id_data, id->data, id->len) == 0;
+}
+
+/*
+ * A first try starts the clock and sends what is pending at once. False: the
+ * time for that is over, return it as it is.
+ */
+static bool flush_for_return(struct deleg *d)
+{
+	struct deleg_books *b = deleg_books(d);
+	uint64_t now = books_now_ms(b);
+
+	lock_acquire(&d->sid.node->lock);
+	bool late = d->return_until && ms32_reached(now, d->return_until);
+
+	if (!d->return_until)
+		d->return_until = (uint32_t)(now + RETURN_FLUSH_MS) | 1;
+	lock_release(&d->sid.node->lock);
+	if (late)
+		return false;
+	batch_flush(d);
+	batch_kick(b->state);
+	return true;
+}
+
+/* True when nothing is pending any more, or the client waited long enough. */
+static bool drain_for_return(struct deleg *d)
+{
+	struct deleg_books *b = deleg_books(d);
+	uint64_t deadline;
+
+	if (notifyq_is_idle(&d->queue))
+		return true;
+	if (!flush_for_return(d)) {
+		counter_add(&b->late_returns, 1);
+		return true;
+	}
+	deadline = books_now_ms(b) + state_get_config(b->state)->recall_wait_ms;
+	for (;;) {
+		uint64_t seen = deleg_generation(b);
+
+		if (notifyq_is_idle(&d->queue))
+			return true;
+		if (!deleg_wait(b, seen, deadline))
+			return notifyq_is_idle(&d->queue);
+	}
+}
+
+static nfsstat4 status_of_ended(const struct deleg *d)
+{
+	switch (d->sid.status) {
+	case STATEID_EXPIRED:
+		return NFS4ERR_EXPIRED;
+	case STATEID_REVOKED:
+		return NFS4ERR_DELEG_REVOKED;
+	case STATEID_ADMIN_REVOKED:
+		return NFS4ERR_ADMIN_REVOKED;
+	default:
+		return NFS4ERR_BAD_STATEID;
+	}
+}
+
+nfsstat4 deleg_return(struct stateid *sid, const struct fileid *id)
+{
+	struct deleg *d = deleg_of(sid);
+	bool first;
+	int refs;
+
+	if (!is_on(d, id))
+		return NFS4ERR_BAD_STATEID;
+	if (!drain_for_return(d))
+		return NFS4ERR_DELAY;
+	lock_acquire(&sid->node->lock);
+	first = end_locked(d, DELEG_RETURNED, &refs);
+	lock_release(&sid->node->lock);
+	if (!first)
+		return status_of_ended(d);
+	stateid_remove(sid);
+	put_refs(d, refs);
+	return NFS4_OK;
+}
