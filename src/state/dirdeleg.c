@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: MIT */
+#include "state/dirdeleg.h"
+
+#include <stdlib.h>
+
+#include "base/cleanup.h"
+#include "state/cbsession.h"
+#include "state/deleg_private.h"
+#include "state/dirchange.h"
+#include "state/policy_dirdeleg.h"
+
+/* ---- terms ---- */
+
+static uint64_t terms_hash(const bitmap4 *child_attrs, const bitmap4 *dir_attrs)
+{
+	uint32_t words[2 * BITMAP4_WORDS];
+
+	for (int i = 0; i < BITMAP4_WORDS; i++) {
+		words[i] = child_attrs->word[i];
+		words[BITMAP4_WORDS + i] = dir_attrs->word[i];
+	}
+	return htab_hash(words, sizeof(words));
+}
+
+struct deleg_terms *dirdeleg_terms_get(struct deleg_books *b,
+	const bitmap4 *child_attrs, const bitmap4 *dir_attrs)
+{
+	uint64_t hash = terms_hash(child_attrs, dir_attrs);
+	struct htab_link *at;
+	struct deleg_terms *t;
+
+	scope_lock(&b->lock);
+	htab_for_each_match(at, &b->terms, hash) {
+		t = container_of(at, struct deleg_terms, link);
+		if (bitmap4_equal(&t->child_attrs, child_attrs) &&
+			bitmap4_equal(&t->dir_attrs, dir_attrs)) {
+			t->users++;
+			return t;
+		}
+	}
+	t = calloc(1, sizeof(*t));
+	if (!t)
+		return NULL;
+	t->users = 1;
+	t->child_attrs = *child_attrs;
+	t->dir_attrs = *dir_attrs;
+	htab_insert(&b->terms, &t->link, hash);
+	return t;
+}
+
+void dirdeleg_terms_put(struct deleg_books *b, struct deleg_terms *t)
+{
+	if (!t)
+		return;
+	scope_lock(&b->lock);
+	if (--t->users)
+		return;
+	htab_remove(&b->terms, &t->link);
+	free(t);
+}
+
+/* ---- granting ---- */
+
+uint32_t dirdeleg_supported(void)
+{
+	return DIRDELEG_ENTRY_KINDS;
+}
+
+/* In grace nothing is granted, nor before the client has reclaimed. */
+static bool may_ask(struct client *c)
+{
+	if (state_in_grace(c->state) || client_is_expired(c))
+		return false;
+	scope_lock(&c->lock);
+	return c->reclaim_complete && !c->ended;
+}
+
+/* Does the back channel answer? Nobody knows before the first probe (DD-12). */
+static bool can_call_back(struct client *c)
+{
+	const struct state_config *config = state_get_config(c->state);
+	enum cb_health health = cbsession_health(c);
+
+	if (health == CB_HEALTH_UNKNOWN)
+		health = cbsession_wait_health(c, config->recall_wait_ms);
+	return health == CB_HEALTH_UP;
+}
+
+static struct dirdeleg_offer offer_for(const struct dirdeleg_request *r,
+	const struct state_config *config, uint32_t max_request)
+{
+	struct dirdeleg_ask ask = {
+		.requested = r->notify.word[0],
+		.supported = dirdeleg_supported(),
+		.classic_notify = config->classic_notify,
+		.has_order = r->will_own_order,
+	};
+
+	ask.fits =
+		dirdeleg_worst_request(r->fh_len, r->attr_bytes) <= max_request;
+	return dirdeleg_offer(&ask);
+}
+
+/* The delegation as it will be granted; NULL when out of memory. */
+static struct deleg *prepare(struct client *c, struct node *n,
+	const struct dirdeleg_request *r, const struct dirdeleg_offer *offer,
+	uint32_t max_request)
+{
+	struct deleg_books *b = state_deleg_books(c->state);
+	static const bitmap4 none;
+	const bitmap4 *child = offer->kinds ? &r->child_attrs : &none;
+	bool dir_attrs = offer->kinds & DIRDELEG_BIT(CHANGE_DIR_ATTRS);
+	struct deleg *d;
+
+	d = deleg_new(c, n, STATEID_DELEG_DIR, r->fh, r->fh_len, max_request);
+	if (!d)
+		return NULL;
+	d->granted = offer->kinds;
+	d->order_aware = offer->order_aware;
+	d->grant = r->slot;
+	d->terms =
+		dirdeleg_terms_get(b, child, dir_attrs ? &r->dir_attrs : &none);
+	if (d->terms)
+		return d;
+	deleg_put(d);
+	return NULL;
+}
+
+/* Count one more, unless that is too many for the server (DD-10). */
+static bool take_room(struct deleg_books *b)
+{
+	uint32_t max = state_get_config(b->state)->max_dir_delegs;
+
+	if (atomic_fetch_add(&b->dir_delegs, 1) < max)
+		return true;
+	atomic_fetch_sub(&b->dir_delegs, 1);
+	return false;
+}
+
+static bool is_held_off(struct deleg_books *b, const struct node *n)
+{
+	scope_lock(&b->lock);
+	return holdoff_active(&b->holdoff, n->link.hash, books_now_ms(b));
+}
+
+/*
+ * Nothing against it on the directory: a duplicate, also one being recalled
+ * (18.39.4); somebody's change that waits for a recall; its own removal.
+ */
+static bool is_free_locked(const struct node *n, const struct client *c)
+{
+	const struct deleg *d;
+
+	if (n->dying)
+		return false;
+	list_for_each_entry(d, &n->delegs, on_node) {
+		if (d->sid.client == c || d->blocking)
+			return false;
+	}
+	return true;
+}
+
+static bool insert(struct deleg *d)
+{
+	struct deleg_books *b = deleg_books(d);
+	struct node *n = d->sid.node;
+
+	scope_lock(&n->lock);
+	if (!is_free_locked(n, d->sid.client) || is_held_off(b, n))
+		return false;
+	if (!take_room(b))
+		return false;
+	if (deleg_insert_locked(d))
+		return true;
+	atomic_fetch_sub(&b->dir_delegs, 1);
+	return false;
+}
+
+static void fill_grant(struct dirdeleg_grant *ret, const struct deleg *d,
+	const struct dirdeleg_offer *offer)
+{
+	ret->granted = true;
+	stateid_to_wire(&d->sid, &ret->stateid);
+	ret->notify.word[0] = offer->reply;
+	ret->child_attrs = d->terms->child_attrs;
+	ret->dir_attrs = d->terms->dir_attrs;
+}
+
+/* Inside the section of @n. */
+static nfsstat4 grant_on(struct client *c, struct node *n,
+	const struct dirdeleg_request *r, struct dirdeleg_grant *ret)
+{
+	const struct state_config *config = state_get_config(c->state);
+	uint32_t max_request = cbsession_max_request(c);
+	struct dirdeleg_offer offer = offer_for(r, config, max_request);
+	struct deleg *d = prepare(c, n, r, &offer, max_request);
+
+	if (!d)
+		return NFS4ERR_DELAY;
+	if (insert(d))
+		fill_grant(ret, d, &offer);
+	deleg_put(d);
+	return NFS4_OK;
+}
+
+nfsstat4 dirdeleg_grant(struct client *client, const struct fileid *dir,
+	const struct dirdeleg_request *request, struct dirdeleg_grant *ret)
+{
+	struct state *s = client->state;
+	struct deleg_books *b = state_deleg_books(s);
+	struct dirchange dc = {0};
+	nfsstat4 status = NFS4_OK;
+
+	*ret = (struct dirdeleg_grant){.granted = false};
+	if (!state_get_config(s)->dir_delegations)
+		return NFS4ERR_NOTSUPP;
+	if (may_ask(client) && can_call_back(client)) {
+		status = dirchange_begin(&dc, s, client, dir, NULL);
+		if (status != NFS4_OK)
+			return status;
+		status = grant_on(client, dc.dir[0], request, ret);
+		dirchange_abort(&dc);
+	}
+	if (status == NFS4_OK)
+		counter_add(ret->granted ? &b->grants : &b->refusals, 1);
+	return status;
+}
