@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "state/client.h"
 #include "state/client_private.h"
+#include "state/deleg.h"
 #include "state/policy_client.h"
 #include "state/stateid.h"
 #include "state/state_private.h"
@@ -24,6 +25,8 @@ static struct stateid *first_stateid(struct client *c)
 
 static void end_stateid(struct stateid *sid)
 {
+	if (sid->kind & (STATEID_DELEG_FILE | STATEID_DELEG_DIR))
+		deleg_revoke(deleg_of(sid), STATEID_CLOSED, false);
 	stateid_remove(sid);
 }
 

@@ -44,7 +44,8 @@ static void make_server_owner(struct state *s)
 
 static bool init_parts(struct state *s)
 {
-	return node_state_init(s) == 0 && client_state_init(s) == 0;
+	return node_state_init(s) == 0 && client_state_init(s) == 0 &&
+		deleg_books_init(&s->delegs, s) == 0;
 }
 
 struct state *state_new(const struct state_config *config)
@@ -69,6 +70,7 @@ void state_free(struct state *s)
 	if (!s)
 		return;
 	client_state_fini(s);
+	deleg_books_fini(&s->delegs);
 	node_state_fini(s);
 	free(s);
 }
@@ -110,4 +112,5 @@ void state_read_stats(struct state *s, struct state_stats *ret)
 		.stateids = counter_read(&s->count_stateids),
 		.replay_bytes = counter_read(&s->count_replay_bytes),
 	};
+	deleg_books_stats(&s->delegs, ret);
 }
