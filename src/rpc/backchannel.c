@@ -38,20 +38,20 @@ static void run_timeout(struct rpc_job *job)
 		NULL);
 }
 
-/* On the timers' thread. Once posted, @out may be gone at any moment. */
+/*
+ * On the timers' thread. Once posted, @out may be gone at any moment. Posted
+ * under the lock: the teardown, and so the end of the endpoint, wait for it.
+ */
 static void timeout_fire(struct timer *t)
 {
 	struct rpc_outcall *out = container_of(t, struct rpc_outcall, timer);
 	struct rpc_conn *conn = out->conn;
-	bool mine;
 
-	lock_acquire(&conn->lock);
-	mine = out->pending;
-	if (mine)
-		take_locked(out);
-	lock_release(&conn->lock);
-	if (mine)
-		rpc_post(conn->rpc, &out->job);
+	scope_lock(&conn->lock);
+	if (!out->pending)
+		return;
+	take_locked(out);
+	rpc_post(conn->rpc, &out->job);
 }
 
 static struct rpc_outcall *take_by_xid(struct rpc_conn *conn, uint32_t xid)
@@ -169,6 +169,7 @@ static int register_locked(
 		return -ENOMEM;
 	list_add_tail(&conn->outcalls, &out->link);
 	rpc_conn_get(conn);
+	counter_add(&conn->rpc->stats.outcalls, 1);
 	return 0;
 }
 
@@ -191,7 +192,6 @@ int rpc_outcall_send(struct rpc_conn *conn, struct rpc_outcall *out,
 	}
 	/* @out may be completed and gone from here on. */
 	memcpy(item->data + RECORD_MARK_SIZE, &xid, sizeof(xid));
-	if (conn_queue(conn, item))
-		counter_add(&conn->rpc->stats.outcalls, 1);
+	conn_queue(conn, item);
 	return 0;
 }

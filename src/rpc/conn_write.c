@@ -109,7 +109,7 @@ static bool flush_some_locked(struct rpc_conn *conn)
 	lock_release(&conn->lock);
 	n = transmit(conn, iov, niov);
 	lock_acquire(&conn->lock);
-	if (n < 0)
+	if (n < 0 || conn->closing) /* the endpoint may be gone */
 		return false;
 	if (n == 0)
 		block_locked(conn);

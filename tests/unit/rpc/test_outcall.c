@@ -472,6 +472,37 @@ static void *storm_thread(void *arg)
 	return NULL;
 }
 
+/* A clock and timers that run by themselves, before rig_start(). */
+static void use_real_time(struct rig *rig)
+{
+	timers_fini(&rig->timers);
+	clock_init(&rig->clock);
+	assert_int_equal(timers_init(&rig->timers, &rig->clock), 0);
+	assert_int_equal(timers_start(&rig->timers), 0);
+}
+
+/* The end of the endpoint comes while calls time out. */
+static void test_end_while_calls_time_out(void **state)
+{
+	for (int round = 0; round < 300; round++) {
+		struct storm s = {.sent = 0};
+		int fd;
+
+		rig_init(&s.rig);
+		use_real_time(&s.rig);
+		rig_start(&s.rig);
+		fd = rig_pair(&s.rig, &s.conn);
+		for (int i = 0; i < 6; i++)
+			storm_send(&s, s.conn);
+		usleep(rand_u64() % 1500);
+		rpc_conn_put(s.conn);
+		rig_fini(&s.rig);
+		assert_int_equal(
+			s.done[RPC_OUT_TIMEOUT] + s.done[RPC_OUT_LOST], s.sent);
+		close(fd);
+	}
+}
+
 /*
  * Answers, time-outs of 0 to 2 ms and closes race: every call that was sent
  * ends once. The sanitizers watch the rest.
@@ -483,10 +514,7 @@ static void test_storm(void **state)
 	struct storm s = {.sent = 0};
 
 	rig_init(&s.rig);
-	timers_fini(&s.rig.timers);
-	clock_init(&s.rig.clock);
-	assert_int_equal(timers_init(&s.rig.timers, &s.rig.clock), 0);
-	assert_int_equal(timers_start(&s.rig.timers), 0);
+	use_real_time(&s.rig);
 	lock_init(&s.lock, LOCK_LEAF);
 	rig_start(&s.rig);
 	storm_connect(&s);
@@ -523,6 +551,7 @@ int main(void)
 		cmocka_unit_test(test_answers_in_reverse),
 		cmocka_unit_test(test_both_directions),
 		cmocka_unit_test(test_sent_again_and_freed_by_done),
+		cmocka_unit_test(test_end_while_calls_time_out),
 		cmocka_unit_test(test_storm),
 	};
 
