@@ -26,18 +26,25 @@ struct listener {
 
 /* ---- accepting ---- */
 
-static void rearm(struct listener *l, int op)
+static int arm(struct listener *l, int op)
 {
 	struct epoll_event ev = {
 		.events = EPOLLIN | EPOLLONESHOT, .data.ptr = l};
 
-	if (epoll_ctl(l->rpc->epoll_fd, op, l->fd, &ev) < 0)
-		log_error("cannot wait for connections error=%d", errno);
+	return epoll_ctl(l->rpc->epoll_fd, op, l->fd, &ev) < 0 ? -errno : 0;
+}
+
+static void rearm(struct listener *l)
+{
+	int err = arm(l, EPOLL_CTL_MOD);
+
+	if (err)
+		log_error("cannot wait for connections error=%d", -err);
 }
 
 static void resume_fire(struct timer *t)
 {
-	rearm(container_of(t, struct listener, resume), EPOLL_CTL_MOD);
+	rearm(container_of(t, struct listener, resume));
 }
 
 /* Wait a moment: the backlog holds them; others may close meanwhile. */
@@ -47,7 +54,7 @@ static void pause_accept(struct listener *l, int err)
 		err);
 	counter_add(&l->rpc->stats.accept_pauses, 1);
 	if (timer_set(l->rpc->config.timers, &l->resume, PAUSE_MS) < 0)
-		rearm(l, EPOLL_CTL_MOD);
+		rearm(l);
 }
 
 static void admit(struct rpc *rpc, int fd)
@@ -84,7 +91,7 @@ void listener_event(struct listener *l)
 			break;
 		}
 	}
-	rearm(l, EPOLL_CTL_MOD);
+	rearm(l);
 }
 
 /* ---- listening ---- */
@@ -123,29 +130,49 @@ static void report_address(int fd, struct sockaddr_storage *bound)
 	getsockname(fd, (struct sockaddr *)bound, &len);
 }
 
-int rpc_listen(struct rpc *rpc, const struct sockaddr *addr, socklen_t len,
-	struct sockaddr_storage *bound)
+static struct listener *listener_new(struct rpc *rpc, int fd)
 {
 	struct listener *l = calloc(1, sizeof(*l));
 
 	if (!l)
-		return -ENOMEM;
+		return NULL;
 	l->rpc = rpc;
+	l->fd = fd;
 	timer_init(&l->resume, resume_fire);
-	l->fd = open_socket(addr, len);
-	if (l->fd < 0) {
-		int err = l->fd;
+	return l;
+}
 
+/* The socket is taken, also on failure. */
+static int listener_start(struct rpc *rpc, int fd)
+{
+	struct listener *l = listener_new(rpc, fd);
+	int err;
+
+	if (!l) {
+		close(fd);
+		return -ENOMEM;
+	}
+	scope_lock(&rpc->listen_lock);
+	err = arm(l, EPOLL_CTL_ADD);
+	if (err) {
+		close(fd);
 		free(l);
 		return err;
 	}
-	if (bound)
-		report_address(l->fd, bound);
-	lock_acquire(&rpc->listen_lock);
 	list_add_tail(&rpc->listeners, &l->link);
-	lock_release(&rpc->listen_lock);
-	rearm(l, EPOLL_CTL_ADD);
 	return 0;
+}
+
+int rpc_listen(struct rpc *rpc, const struct sockaddr *addr, socklen_t len,
+	struct sockaddr_storage *bound)
+{
+	int fd = open_socket(addr, len);
+
+	if (fd < 0)
+		return fd;
+	if (bound)
+		report_address(fd, bound);
+	return listener_start(rpc, fd);
 }
 
 void listener_fini_all(struct rpc *rpc)
