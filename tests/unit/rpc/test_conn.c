@@ -285,6 +285,48 @@ static void test_slow_reader(void **state)
 	rig_fini(&rig);
 }
 
+enum { WHOLE_CALLS = 100, WHOLE_SIZE = 60 * 1024 };
+
+static void *write_echoes(void *arg)
+{
+	scope_free uint8_t *body = malloc(WHOLE_SIZE);
+
+	for (uint32_t i = 0; i < WHOLE_CALLS; i++) {
+		struct peer_call call =
+			peer_call_of(i, RIG_ECHO, body, WHOLE_SIZE);
+
+		memset(body, (int)i, WHOLE_SIZE);
+		peer_call(*(int *)arg, &call);
+	}
+	return NULL;
+}
+
+/* Replies written by many workers to a full socket do not mix. */
+static void test_replies_stay_whole(void **state)
+{
+	scope_free uint8_t *reply = malloc(WHOLE_SIZE + 64);
+	uint8_t want[WHOLE_SIZE];
+	pthread_t thread;
+	struct rig rig;
+	int fd;
+
+	rig_init(&rig);
+	rig.config.max_unsent = 10 * WHOLE_SIZE;
+	rig.config.threads_min = 8;
+	rig_start(&rig);
+	fd = rig_tcp(&rig, AF_INET);
+	pthread_create(&thread, NULL, write_echoes, &fd);
+	for (uint32_t i = 0; i < WHOLE_CALLS; i++) {
+		assert_int_equal(
+			peer_read(fd, reply, WHOLE_SIZE + 64), 24 + WHOLE_SIZE);
+		memset(want, (int)peer_u32(reply), WHOLE_SIZE);
+		assert_memory_equal(reply + 24, want, WHOLE_SIZE);
+	}
+	pthread_join(thread, NULL);
+	close(fd);
+	rig_fini(&rig);
+}
+
 /* Nothing leaves for stuck_ms: closed. */
 static void test_stuck_is_closed(void **state)
 {
@@ -423,6 +465,7 @@ int main(void)
 		cmocka_unit_test(test_running_call_is_not_idle),
 		cmocka_unit_test(test_trickle_is_idle),
 		cmocka_unit_test(test_slow_reader),
+		cmocka_unit_test(test_replies_stay_whole),
 		cmocka_unit_test(test_stuck_is_closed),
 		cmocka_unit_test(test_calls_in_flight_are_limited),
 		cmocka_unit_test(test_gone_while_not_read),
