@@ -80,8 +80,8 @@ struct worker {
 
 /* ---- worker.c ---- */
 
-/* The pool without threads. 0 or -errno. */
-int worker_pool_init(struct rpc *rpc);
+/* The pool without threads. */
+void worker_pool_init(struct rpc *rpc);
 
 /* End and join all workers, run the jobs that are left, free. */
 void worker_pool_fini(struct rpc *rpc);

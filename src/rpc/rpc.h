@@ -114,7 +114,7 @@ int rpc_listen(struct rpc *rpc, const struct sockaddr *addr, socklen_t len,
 
 /*
  * Serve a connected stream socket, which the endpoint takes (also on failure);
- * a socketpair in tests. Returns a reference, or NULL.
+ * a socketpair in tests. Returns a reference, or NULL (errno set).
  */
 struct rpc_conn *rpc_add_socket(struct rpc *rpc, int fd);
 

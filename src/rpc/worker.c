@@ -226,7 +226,7 @@ static void *worker_main(void *arg)
 
 /* ---- the pool ---- */
 
-int worker_pool_init(struct rpc *rpc)
+void worker_pool_init(struct rpc *rpc)
 {
 	lock_init(&rpc->pool, LOCK_POOL);
 	list_init(&rpc->jobs);
@@ -235,7 +235,6 @@ int worker_pool_init(struct rpc *rpc)
 	cond_init(&rpc->permit_given);
 	cond_init(&rpc->quiet);
 	timer_init(&rpc->stall, stall_fire);
-	return 0;
 }
 
 /* Workers leave signals to the thread that wants them. */
