@@ -1,0 +1,385 @@
+/* SPDX-License-Identifier: MIT */
+#include "client/dircache.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "client/dirattr.h"
+#include "client/dircache_priv.h"
+#include "proto/nfs4.h"
+
+/* ---- entries ---- */
+
+struct dircache_node *dircache_node_find(
+	const struct dircache *m, struct name name)
+{
+	uint64_t hash = htab_hash(name.data, name.len);
+	struct htab_link *link;
+
+	htab_for_each_match(link, &m->by_name, hash) {
+		struct dircache_node *node =
+			container_of(link, struct dircache_node, by_name);
+
+		if (name_equal(node->know.name, name))
+			return node;
+	}
+	return NULL;
+}
+
+static int learn_handle(struct dircache_node *node, struct xdr_opaque handle)
+{
+	uint8_t *copy;
+
+	if (handle.len == 0 || xdr_opaque_equal(&node->know.handle, &handle))
+		return 0;
+	copy = malloc(handle.len);
+	if (!copy)
+		return -ENOMEM;
+	memcpy(copy, handle.data, handle.len);
+	free((void *)(uintptr_t)node->know.handle.data);
+	node->know.handle = xdr_opaque_from(copy, handle.len);
+	return 0;
+}
+
+int dircache_node_learn(const struct dircache *m, struct dircache_node *node,
+	const struct dircache_entry *entry)
+{
+	bitmap4 told = bitmap4_and(&entry->mask, &m->keep);
+
+	if (bitmap4_has(&told, FATTR4_FILEHANDLE) &&
+		learn_handle(node, entry->handle) < 0)
+		return -ENOMEM;
+	dirattr_copy(&node->know.attr, &entry->attr, &told);
+	node->know.mask = bitmap4_or(&node->know.mask, &told);
+	if (entry->cookie != COOKIE_NONE)
+		node->know.cookie = entry->cookie;
+	return 0;
+}
+
+struct dircache_node *dircache_node_new(
+	const struct dircache *m, const struct dircache_entry *entry)
+{
+	struct dircache_node *node =
+		calloc(1, sizeof(*node) + entry->name.len + 1);
+
+	if (!node)
+		return NULL;
+	list_init(&node->in_order);
+	if (entry->name.len)
+		memcpy(node->name, entry->name.data, entry->name.len);
+	node->know.name =
+		(struct name){.len = entry->name.len, .data = node->name};
+	if (dircache_node_learn(m, node, entry) < 0) {
+		dircache_node_free(node);
+		return NULL;
+	}
+	return node;
+}
+
+void dircache_node_free(struct dircache_node *node)
+{
+	free((void *)(uintptr_t)node->know.handle.data);
+	free(node);
+}
+
+void dircache_node_link(struct dircache *m, struct dircache_node *node)
+{
+	htab_insert(&m->by_name, &node->by_name,
+		htab_hash(node->know.name.data, node->know.name.len));
+	list_add_tail(&m->order, &node->in_order);
+	m->count++;
+}
+
+void dircache_node_unlink(struct dircache *m, struct dircache_node *node)
+{
+	htab_remove(&m->by_name, &node->by_name);
+	list_del(&node->in_order);
+	m->count--;
+}
+
+bool dircache_same_object(
+	const struct dircache_entry *a, const struct dircache_entry *b)
+{
+	bitmap4 both = bitmap4_and(&a->mask, &b->mask);
+
+	if (bitmap4_has(&both, FATTR4_FILEID) && a->attr.inode != b->attr.inode)
+		return false;
+	if (bitmap4_has(&both, FATTR4_TYPE) && a->attr.type != b->attr.type)
+		return false;
+	return !bitmap4_has(&both, FATTR4_FILEHANDLE) ||
+		xdr_opaque_equal(&a->handle, &b->handle);
+}
+
+void dircache_say(struct dircache *m, enum dircache_event event,
+	const struct dircache_node *node, struct name from,
+	const struct dircache_node *replaced)
+{
+	if (m->config.tell && !m->quiet)
+		m->config.tell(m->config.ctx, event, &node->know, from,
+			replaced ? &replaced->know : NULL);
+}
+
+/* ---- life ---- */
+
+struct dircache *dircache_new(const struct dircache_config *config)
+{
+	struct dircache *m = calloc(1, sizeof(*m));
+	bitmap4 known = dirattr_known();
+
+	if (!m)
+		return NULL;
+	m->config = *config;
+	m->keep = bitmap4_and(&config->keep, &known);
+	bitmap4_set(&m->keep, FATTR4_TYPE);
+	bitmap4_set(&m->keep, FATTR4_FILEID);
+	bitmap4_set(&m->keep, FATTR4_FILEHANDLE);
+	list_init(&m->order);
+	list_init(&m->waiting);
+	if (htab_init(&m->by_name, 16) < 0) {
+		free(m);
+		return NULL;
+	}
+	return m;
+}
+
+static void forget_waiting(struct dircache *m)
+{
+	struct dircache_waiting *w, *tmp;
+
+	list_for_each_entry_safe(w, tmp, &m->waiting, link) {
+		list_del(&w->link);
+		free(w);
+	}
+}
+
+void dircache_free(struct dircache *m)
+{
+	struct dircache_node *node, *tmp;
+
+	if (!m)
+		return;
+	forget_waiting(m);
+	list_for_each_entry_safe(node, tmp, &m->order, in_order) {
+		dircache_node_unlink(m, node);
+		dircache_node_free(node);
+	}
+	htab_fini(&m->by_name);
+	free(m);
+}
+
+/* ---- filling ---- */
+
+void dircache_fill_begin(struct dircache *m)
+{
+	m->filling = true;
+	m->settled = false;
+	m->order_lost = false;
+	m->contradicted = false;
+	m->fill++;
+}
+
+/* @node is listed under its name, as another object than before. */
+static int relist(struct dircache *m, struct dircache_node **node,
+	const struct dircache_entry *entry)
+{
+	struct dircache_node *old = *node;
+
+	*node = dircache_node_new(m, entry);
+	if (!*node)
+		return -ENOMEM;
+	dircache_node_unlink(m, old);
+	dircache_say(m, DIRCACHE_DELETE, old, (struct name){0, NULL}, NULL);
+	dircache_node_free(old);
+	dircache_node_link(m, *node);
+	dircache_say(m, DIRCACHE_CREATE, *node, (struct name){0, NULL}, NULL);
+	return 0;
+}
+
+static int list_new(struct dircache *m, struct dircache_node **node,
+	const struct dircache_entry *entry)
+{
+	*node = dircache_node_new(m, entry);
+	if (!*node)
+		return -ENOMEM;
+	dircache_node_link(m, *node);
+	dircache_say(m, DIRCACHE_CREATE, *node, (struct name){0, NULL}, NULL);
+	return 0;
+}
+
+static int list_again(struct dircache *m, struct dircache_node *node,
+	const struct dircache_entry *entry)
+{
+	bitmap4 told = bitmap4_and(&entry->mask, &node->know.mask);
+	bool same = dirattr_first_difference(&node->know.attr, &entry->attr,
+			    &told) == BITMAP4_BITS;
+
+	list_del(&node->in_order);
+	list_add_tail(&m->order, &node->in_order);
+	node->know.cookie = entry->cookie;
+	if (dircache_node_learn(m, node, entry) < 0)
+		return -ENOMEM;
+	if (!same)
+		dircache_say(
+			m, DIRCACHE_ATTRS, node, (struct name){0, NULL}, NULL);
+	return 0;
+}
+
+int dircache_fill_entry(struct dircache *m, const struct dircache_entry *entry)
+{
+	struct dircache_node *node = dircache_node_find(m, entry->name);
+	int err;
+
+	if (!node)
+		err = list_new(m, &node, entry);
+	else if (!dircache_same_object(&node->know, entry))
+		err = relist(m, &node, entry);
+	else
+		err = list_again(m, node, entry);
+	if (err == 0) {
+		node->fill = m->fill;
+		node->listed = true;
+	}
+	return err;
+}
+
+static void drop_unlisted(struct dircache *m)
+{
+	struct dircache_node *node, *tmp;
+
+	list_for_each_entry_safe(node, tmp, &m->order, in_order) {
+		if (node->fill == m->fill)
+			continue;
+		dircache_node_unlink(m, node);
+		dircache_say(
+			m, DIRCACHE_DELETE, node, (struct name){0, NULL}, NULL);
+		dircache_node_free(node);
+	}
+}
+
+int dircache_fill_end(struct dircache *m, uint64_t verifier)
+{
+	struct dircache_waiting *w, *tmp;
+	int err, worst = 0;
+
+	m->filling = false;
+	m->verifier = verifier;
+	drop_unlisted(m);
+	list_for_each_entry_safe(w, tmp, &m->waiting, link) {
+		list_del(&w->link);
+		err = dircache_apply_now(m, &w->change);
+		free(w);
+		worst = err ? err : worst;
+	}
+	return worst;
+}
+
+void dircache_settle(struct dircache *m)
+{
+	if (!m->filling)
+		m->settled = true;
+}
+
+bool dircache_is_settled(const struct dircache *m)
+{
+	return m->settled;
+}
+
+void dircache_quiet(struct dircache *m, bool quiet)
+{
+	m->quiet = quiet;
+}
+
+/* ---- waiting notifications ---- */
+
+/* What @entry points to, moved behind *@at. */
+static void keep_entry(struct dircache_entry *entry, char **at)
+{
+	if (entry->name.len)
+		memcpy(*at, entry->name.data, entry->name.len);
+	entry->name.data = *at;
+	*at += entry->name.len;
+	if (entry->handle.len)
+		memcpy(*at, entry->handle.data, entry->handle.len);
+	entry->handle.data = (uint8_t *)*at;
+	*at += entry->handle.len;
+}
+
+static size_t entry_bytes(const struct dircache_entry *entry)
+{
+	return entry->name.len + entry->handle.len;
+}
+
+static int keep_waiting(struct dircache *m, const struct dircache_change *given)
+{
+	size_t size = entry_bytes(&given->entry) + entry_bytes(&given->old) +
+		entry_bytes(&given->overwritten) + given->previous.len;
+	struct dircache_waiting *w = malloc(sizeof(*w) + size);
+	struct dircache_change *change;
+	char *at;
+
+	if (!w)
+		return -ENOMEM;
+	at = w->bytes;
+	change = &w->change;
+	*change = *given;
+	keep_entry(&change->entry, &at);
+	keep_entry(&change->old, &at);
+	keep_entry(&change->overwritten, &at);
+	if (change->previous.len)
+		memcpy(at, change->previous.data, change->previous.len);
+	change->previous.data = at;
+	list_add_tail(&m->waiting, &w->link);
+	return 0;
+}
+
+int dircache_apply(struct dircache *m, const struct dircache_change *change)
+{
+	if (m->filling)
+		return keep_waiting(m, change);
+	return dircache_apply_now(m, change);
+}
+
+/* ---- looking ---- */
+
+const char *dircache_contradiction(const struct dircache *m)
+{
+	return m->contradicted ? m->contradiction : NULL;
+}
+
+size_t dircache_count(const struct dircache *m)
+{
+	return m->count;
+}
+
+uint64_t dircache_verifier(const struct dircache *m)
+{
+	return m->verifier;
+}
+
+const struct attr *dircache_dir_attr(const struct dircache *m, bitmap4 *mask)
+{
+	*mask = m->dir_mask;
+	return &m->dir_attr;
+}
+
+bool dircache_find(
+	const struct dircache *m, struct name name, struct dircache_entry *ret)
+{
+	const struct dircache_node *node = dircache_node_find(m, name);
+
+	if (node)
+		*ret = node->know;
+	return node != NULL;
+}
+
+void dircache_each(const struct dircache *m,
+	bool (*each)(void *ctx, const struct dircache_entry *entry), void *ctx)
+{
+	const struct dircache_node *node;
+
+	list_for_each_entry(node, &m->order, in_order) {
+		if (!each(ctx, &node->know))
+			return;
+	}
+}

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The model's inside: dircache.c has the entries and the filling,
+ * dircache_apply.c the notifications, dircache_equal.c the comparison.
+ */
+#ifndef CLIENT_DIRCACHE_PRIV_H
+#define CLIENT_DIRCACHE_PRIV_H
+
+#include "base/htab.h"
+#include "base/list.h"
+#include "client/dircache.h"
+
+/* One entry; `know` points into the node itself. */
+struct dircache_node {
+	struct htab_link by_name;
+	struct list in_order;
+	struct dircache_entry know;
+	uint64_t fill; /* the last fill that listed it */
+	bool listed;   /* by a fill, and no notification since */
+	char name[];
+};
+
+/* A notification that waits for the end of the fill; all strings are ours. */
+struct dircache_waiting {
+	struct list link;
+	struct dircache_change change;
+	char bytes[];
+};
+
+struct dircache {
+	struct dircache_config config;
+	bitmap4 keep;
+	struct htab by_name;
+	struct list order;
+	size_t count;
+	uint64_t verifier;
+	bitmap4 dir_mask;
+	struct attr dir_attr;
+	bool filling, settled, quiet;
+	bool order_lost; /* since the last fill */
+	uint64_t fill;
+	struct list waiting; /* struct dircache_waiting */
+	bool contradicted;
+	char contradiction[400];
+};
+
+struct dircache_node *dircache_node_find(
+	const struct dircache *m, struct name name);
+
+/* A node with what is kept of @entry, not linked yet; NULL: no memory. */
+struct dircache_node *dircache_node_new(
+	const struct dircache *m, const struct dircache_entry *entry);
+void dircache_node_free(struct dircache_node *node);
+void dircache_node_link(struct dircache *m, struct dircache_node *node);
+void dircache_node_unlink(struct dircache *m, struct dircache_node *node);
+
+/* Learn what is told of @entry and kept. 0 or -ENOMEM. */
+int dircache_node_learn(const struct dircache *m, struct dircache_node *node,
+	const struct dircache_entry *entry);
+
+/* Could both be the same object? True when too little is known. */
+bool dircache_same_object(
+	const struct dircache_entry *a, const struct dircache_entry *b);
+
+void dircache_say(struct dircache *m, enum dircache_event event,
+	const struct dircache_node *node, struct name from,
+	const struct dircache_node *replaced);
+
+/* Apply now, also while filling. */
+int dircache_apply_now(
+	struct dircache *m, const struct dircache_change *change);
+
+#endif
