@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Many files, few descriptors: the cache keeps its budget, nothing written is
+ * forgotten on the way, and what is open outlives its name.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "posix_rig.h"
+#include "testutil.h"
+
+#define FILES 5000
+#define LIMIT 256
+#define SLACK 64 /* what the process has beside the cache */
+
+static struct posix_rig rig;
+static struct fileid ids[FILES];
+
+static int setup(void **state)
+{
+	rig_init(&rig);
+	rig_start(&rig);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	rig_fini(&rig);
+	return 0;
+}
+
+static void limit_descriptors(unsigned n)
+{
+	struct rlimit limit;
+
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	limit.rlim_cur = n;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+}
+
+static void check_content(const struct fileid *id, const char *want)
+{
+	char buf[32];
+	size_t done;
+	bool eof;
+
+	assert_int_equal(
+		store_read(rig.store, &cred_server, id, STORE_IO_OPENED, 0, buf,
+			sizeof(buf), &done, &eof),
+		0);
+	assert_int_equal(done, strlen(want));
+	assert_memory_equal(buf, want, done);
+}
+
+/* As many files open and written as a build machine has, unsynced. */
+static void test_thousands_of_open_files(void **state)
+{
+	uint64_t verifier = store_write_verifier(rig.store);
+	struct cred alice = test_cred(1000);
+	char text[16];
+
+	limit_descriptors(LIMIT);
+	rig_stop(&rig);
+	rig.max_fds = LIMIT - SLACK;
+	rig_start(&rig);
+	verifier = store_write_verifier(rig.store);
+	for (int i = 0; i < FILES; i++) {
+		snprintf(text, sizeof(text), "file %d", i);
+		ids[i] = rig_make(&rig, &rig.root, text, OBJECT_FILE, 1000);
+		assert_int_equal(store_pin(rig.store, &ids[i]), 0);
+		assert_int_equal(
+			rig_write(&rig, &alice, &ids[i], STORE_IO_OPENED, text),
+			0);
+		assert_true(rig_count_fds() < LIMIT);
+	}
+	for (int i = 0; i < FILES; i++) {
+		snprintf(text, sizeof(text), "file %d", i);
+		check_content(&ids[i], text);
+		assert_int_equal(store_commit(rig.store, &ids[i], 0, 0), 0);
+		store_unpin(rig.store, &ids[i]);
+	}
+	assert_int_equal(store_write_verifier(rig.store), verifier);
+}
+
+static void remove_name(const char *name)
+{
+	struct dir_change change = {0};
+
+	assert_int_equal(store_remove(rig.store, &cred_server, &rig.root,
+				 name_from_str(name), &change),
+		0);
+}
+
+/* Make the cache forget whatever it may. */
+static void churn(void)
+{
+	static unsigned serial;
+	char name[16];
+
+	for (int i = 0; i < 2 * RIG_FDS; i++) {
+		snprintf(name, sizeof(name), "d%u", serial++);
+		rig_make(&rig, &rig.root, name, OBJECT_DIR, 0);
+	}
+	posix_trim(rig.store, 0);
+}
+
+static void test_pinned_outlives_its_name(void **state)
+{
+	struct fileid id = rig_make(&rig, &rig.root, "f", OBJECT_FILE, 1000);
+
+	assert_int_equal(
+		rig_write(&rig, &cred_server, &id, STORE_IO_CHECK, "one"), 0);
+	assert_int_equal(store_pin(rig.store, &id), 0);
+	assert_int_equal(store_pin(rig.store, &id), 0);
+	remove_name("f");
+	churn();
+	check_content(&id, "one");
+	assert_int_equal(rig_attr(&rig, &id).nlink, 0);
+	assert_int_equal(
+		rig_write(&rig, &cred_server, &id, STORE_IO_OPENED, "two"), 0);
+	store_unpin(rig.store, &id);
+	churn();
+	check_content(&id, "two");
+	store_unpin(rig.store, &id);
+	assert_int_equal(store_probe(rig.store, &id), -ESTALE);
+}
+
+static void test_pinned_outlives_being_overwritten(void **state)
+{
+	struct fileid id = rig_make(&rig, &rig.root, "f", OBJECT_FILE, 1000);
+	struct dir_change change = {0};
+	bool nothing;
+
+	rig_make(&rig, &rig.root, "g", OBJECT_FILE, 1000);
+	assert_int_equal(
+		rig_write(&rig, &cred_server, &id, STORE_IO_CHECK, "old"), 0);
+	assert_int_equal(store_pin(rig.store, &id), 0);
+	assert_int_equal(store_rename(rig.store, &cred_server, &rig.root,
+				 name_from_str("g"), &rig.root,
+				 name_from_str("f"), &change, NULL, &nothing),
+		0);
+	churn();
+	check_content(&id, "old");
+	store_unpin(rig.store, &id);
+	assert_int_equal(store_probe(rig.store, &id), -ESTALE);
+}
+
+static void test_a_second_name_keeps_it(void **state)
+{
+	struct fileid id = rig_make(&rig, &rig.root, "f", OBJECT_FILE, 1000);
+	struct dir_change change = {0};
+
+	assert_int_equal(store_link(rig.store, &cred_server, &id, &rig.root,
+				 name_from_str("g"), &change),
+		0);
+	assert_int_equal(store_pin(rig.store, &id), 0);
+	remove_name("f");
+	churn();
+	remove_name("g");
+	churn();
+	assert_int_equal(rig_attr(&rig, &id).nlink, 0);
+	store_unpin(rig.store, &id);
+	assert_int_equal(store_probe(rig.store, &id), -ESTALE);
+}
+
+static void test_unpinned_is_gone_at_once(void **state)
+{
+	struct fileid id = rig_make(&rig, &rig.root, "f", OBJECT_FILE, 1000);
+
+	assert_int_equal(
+		rig_write(&rig, &cred_server, &id, STORE_IO_CHECK, "x"), 0);
+	remove_name("f");
+	assert_int_equal(store_probe(rig.store, &id), -ESTALE);
+	assert_int_equal(store_pin(rig.store, &id), -ESTALE);
+}
+
+/* Names that go while open are few; a client may not use up the rest. */
+static void test_orphans_have_a_limit(void **state)
+{
+	struct dir_change change;
+	char name[16];
+	int err = 0, i;
+
+	for (i = 0; i < RIG_FDS && !err; i++) {
+		snprintf(name, sizeof(name), "f%d", i);
+		ids[i] = rig_make(&rig, &rig.root, name, OBJECT_FILE, 1000);
+		assert_int_equal(store_pin(rig.store, &ids[i]), 0);
+		change = (struct dir_change){0};
+		err = store_remove(rig.store, &cred_server, &rig.root,
+			name_from_str(name), &change);
+	}
+	assert_int_equal(err, -ENFILE);
+	assert_int_equal(i, RIG_FDS / 2 + 1);
+	assert_int_equal(access(rig_path(&rig, name), F_OK), 0);
+	while (i-- > 0)
+		store_unpin(rig.store, &ids[i]);
+	remove_name(name);
+}
+
+static void test_trim_gives_space_back(void **state)
+{
+	struct fileid id = rig_make(&rig, &rig.root, "f", OBJECT_FILE, 1000);
+	unsigned before = rig_count_fds();
+
+	check_content(&id, "");
+	assert_true(rig_count_fds() >= before);
+	posix_trim(rig.store, 3600 * 1000);
+	assert_true(rig_count_fds() >= before);
+	posix_trim(rig.store, 0);
+	assert_true(rig_count_fds() < before);
+	check_content(&id, "");
+}
+
+/* Unsynced writes stay until synced, trimming or not. */
+static void test_trim_keeps_unsynced(void **state)
+{
+	struct fileid id = rig_make(&rig, &rig.root, "f", OBJECT_FILE, 1000);
+	unsigned before;
+
+	posix_trim(rig.store, 0);
+	before = rig_count_fds();
+	assert_int_equal(
+		rig_write(&rig, &cred_server, &id, STORE_IO_CHECK, "x"), 0);
+	posix_trim(rig.store, 0);
+	assert_int_equal(rig_count_fds(), before + 1);
+	assert_int_equal(store_commit(rig.store, &id, 0, 0), 0);
+	posix_trim(rig.store, 0);
+	assert_int_equal(rig_count_fds(), before);
+}
+
+#define THREADS 8
+#define ROUNDS  300
+
+static atomic_uint waits;
+
+static int try_round(const struct cred *cred, unsigned seed, unsigned round)
+{
+	enum store_stability stability = STORE_UNSTABLE;
+	const struct fileid *id = &ids[(seed * 31 + round * 7) % 100];
+	char buf[8];
+	size_t done;
+	bool eof;
+	int err;
+
+	err = store_write(rig.store, cred, id, STORE_IO_OPENED, 0, "abcdefgh",
+		8, &stability, &done);
+	if (!err)
+		err = store_read(rig.store, cred, id, STORE_IO_OPENED, 0, buf,
+			8, &done, &eof);
+	if (!err && round % 5 == 0)
+		err = store_commit(rig.store, id, 0, 0);
+	return err;
+}
+
+static void *hammer(void *arg)
+{
+	unsigned seed = (uintptr_t)arg;
+	struct cred cred = test_cred(1000 + seed);
+
+	for (unsigned round = 0; round < ROUNDS; round++) {
+		int err = try_round(&cred, seed, round);
+
+		if (err == -EWOULDBLOCK)
+			atomic_fetch_add(&waits, 1);
+		else
+			assert_int_equal(err, 0);
+	}
+	return NULL;
+}
+
+/* Threads of many users over few descriptors: mostly served, never wrong. */
+static void test_many_threads(void **state)
+{
+	pthread_t threads[THREADS];
+	char name[16];
+
+	for (int i = 0; i < 100; i++) {
+		snprintf(name, sizeof(name), "f%d", i);
+		ids[i] = rig_make(&rig, &rig.root, name, OBJECT_FILE, 0);
+	}
+	for (uintptr_t i = 0; i < THREADS; i++)
+		assert_int_equal(
+			pthread_create(&threads[i], NULL, hammer, (void *)i),
+			0);
+	for (int i = 0; i < THREADS; i++)
+		pthread_join(threads[i], NULL);
+	assert_true(atomic_load(&waits) < THREADS * ROUNDS / 10);
+	for (int i = 0; i < 100; i++)
+		assert_int_equal(rig_attr(&rig, &ids[i]).size, 8);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_pinned_outlives_its_name),
+		TEST(test_pinned_outlives_being_overwritten),
+		TEST(test_a_second_name_keeps_it),
+		TEST(test_unpinned_is_gone_at_once),
+		TEST(test_orphans_have_a_limit),
+		TEST(test_trim_gives_space_back),
+		TEST(test_trim_keeps_unsynced),
+		TEST(test_many_threads),
+		TEST(test_thousands_of_open_files),
+	};
+
+	rig_need_root();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

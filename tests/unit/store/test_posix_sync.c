@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Errors of write-back are never swallowed. The test has an fsync() of its own
+ * that fails on demand as the kernel does: once, and then all seems well.
+ */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "posix_rig.h"
+#include "testutil.h"
+
+static struct posix_rig rig;
+static atomic_int fail_next; /* how many syncs are to fail */
+static atomic_uint syncs;
+
+static int sync_or_fail(long call, int fd)
+{
+	atomic_fetch_add(&syncs, 1);
+	if (atomic_load(&fail_next) > 0) {
+		atomic_fetch_sub(&fail_next, 1);
+		errno = EIO;
+		return -1;
+	}
+	return syscall(call, fd);
+}
+
+int fsync(int fd)
+{
+	return sync_or_fail(SYS_fsync, fd);
+}
+
+int fdatasync(int fd)
+{
+	return sync_or_fail(SYS_fdatasync, fd);
+}
+
+static int setup(void **state)
+{
+	rig_init(&rig);
+	rig_start(&rig);
+	fail_next = 0;
+	syncs = 0;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	fail_next = 0;
+	rig_fini(&rig);
+	return 0;
+}
+
+static struct fileid make(const char *name)
+{
+	return rig_make(&rig, &rig.root, name, OBJECT_FILE, 1000);
+}
+
+static void write_unstable(const struct fileid *id)
+{
+	assert_int_equal(
+		rig_write(&rig, &cred_server, id, STORE_IO_CHECK, "x"), 0);
+}
+
+static int write_stable(
+	const struct fileid *id, enum store_stability *stability)
+{
+	size_t done;
+
+	return store_write(rig.store, &cred_server, id, STORE_IO_CHECK, 0, "y",
+		1, stability, &done);
+}
+
+static void test_commit_tells_and_changes_the_verifier(void **state)
+{
+	struct fileid id = make("f");
+	uint64_t verifier = store_write_verifier(rig.store);
+
+	write_unstable(&id);
+	fail_next = 1;
+	assert_int_equal(store_commit(rig.store, &id, 0, 0), -EIO);
+	assert_int_not_equal(store_write_verifier(rig.store), verifier);
+	verifier = store_write_verifier(rig.store);
+	write_unstable(&id);
+	assert_int_equal(store_commit(rig.store, &id, 0, 0), 0);
+	assert_int_equal(store_write_verifier(rig.store), verifier);
+}
+
+static void test_stable_writes_tell(void **state)
+{
+	enum store_stability stability = STORE_FILE_SYNC;
+	struct fileid id = make("f");
+	uint64_t verifier = store_write_verifier(rig.store);
+
+	fail_next = 1;
+	assert_int_equal(write_stable(&id, &stability), -EIO);
+	assert_int_not_equal(store_write_verifier(rig.store), verifier);
+	verifier = store_write_verifier(rig.store);
+	stability = STORE_DATA_SYNC;
+	fail_next = 1;
+	assert_int_equal(write_stable(&id, &stability), -EIO);
+	assert_int_not_equal(store_write_verifier(rig.store), verifier);
+	assert_int_equal(write_stable(&id, &stability), 0);
+	assert_int_equal(stability, STORE_DATA_SYNC);
+}
+
+static void test_setattr_tells(void **state)
+{
+	struct setattr set = {.mask = SETATTR_SIZE, .size = 10};
+	struct fileid id = make("f");
+
+	fail_next = 1;
+	assert_int_equal(store_setattr(rig.store, &cred_server, &id,
+				 STORE_IO_CHECK, &set),
+		-EIO);
+	assert_int_equal(store_setattr(rig.store, &cred_server, &id,
+				 STORE_IO_CHECK, &set),
+		0);
+}
+
+static void test_sync_entry_tells(void **state)
+{
+	struct fileid id = make("f");
+	struct fileid dir = rig_make(&rig, &rig.root, "d", OBJECT_DIR, 1000);
+
+	fail_next = 1;
+	assert_int_equal(store_sync_entry(rig.store, &rig.root, &id), -EIO);
+	fail_next = 1;
+	assert_int_equal(store_sync_entry(rig.store, &rig.root, &dir), -EIO);
+	fail_next = 1;
+	assert_int_equal(store_sync_entry(rig.store, &rig.root, NULL), -EIO);
+	assert_int_equal(store_sync_entry(rig.store, &rig.root, &id), 0);
+}
+
+/* What a removal leaves to be synced is the directory. */
+static void test_sync_entry_of_the_gone(void **state)
+{
+	struct fileid dir = rig_make(&rig, &rig.root, "d", OBJECT_DIR, 1000);
+	struct fileid id = make("f");
+
+	assert_int_equal(unlink(rig_path(&rig, "f")), 0);
+	assert_int_equal(rmdir(rig_path(&rig, "d")), 0);
+	posix_trim(rig.store, 0);
+	assert_int_equal(store_sync_entry(rig.store, &rig.root, &id), 0);
+	assert_int_equal(store_sync_entry(rig.store, &dir, NULL), 0);
+}
+
+/* Nobody asked for the sync that failed, so the next commit is told. */
+static void test_eviction_keeps_its_error(void **state)
+{
+	struct fileid id = make("f");
+	uint64_t verifier = store_write_verifier(rig.store);
+	char name[16];
+
+	write_unstable(&id);
+	assert_int_equal(store_commit(rig.store, &id, 0, 0), 0);
+	write_unstable(&id);
+	fail_next = 1;
+	for (int i = 0; i < 2 * RIG_FDS; i++) {
+		struct fileid other;
+
+		snprintf(name, sizeof(name), "f%d", i);
+		other = make(name);
+		write_unstable(&other);
+	}
+	assert_int_equal(fail_next, 0);
+	assert_int_not_equal(store_write_verifier(rig.store), verifier);
+	assert_int_equal(store_commit(rig.store, &id, 0, 0), -EIO);
+	assert_int_equal(store_commit(rig.store, &id, 0, 0), 0);
+}
+
+static void test_nothing_to_sync_is_not_synced(void **state)
+{
+	struct fileid id = make("f");
+
+	syncs = 0;
+	assert_int_equal(store_commit(rig.store, &id, 0, 0), 0);
+	assert_int_equal(syncs, 0);
+	write_unstable(&id);
+	assert_int_equal(store_commit(rig.store, &id, 0, 0), 0);
+	assert_int_equal(store_commit(rig.store, &id, 0, 0), 0);
+	assert_int_equal(syncs, 1);
+}
+
+/* Data on disk is not yet its times on disk: COMMIT still has work. */
+static void test_commit_after_data_sync(void **state)
+{
+	enum store_stability stability = STORE_DATA_SYNC;
+	struct fileid id = make("f");
+
+	syncs = 0;
+	assert_int_equal(write_stable(&id, &stability), 0);
+	assert_int_equal(store_commit(rig.store, &id, 0, 0), 0);
+	assert_int_equal(syncs, 2);
+}
+
+static void test_space_calls_are_durable(void **state)
+{
+	struct fileid id = make("f");
+
+	syncs = 0;
+	assert_int_equal(store_allocate(rig.store, &cred_server, &id,
+				 STORE_IO_CHECK, 0, 65536),
+		0);
+	assert_int_equal(syncs, 1);
+	assert_int_equal(store_deallocate(rig.store, &cred_server, &id,
+				 STORE_IO_CHECK, 0, 65536),
+		0);
+	assert_int_equal(syncs, 2);
+	fail_next = 1;
+	assert_int_equal(store_allocate(rig.store, &cred_server, &id,
+				 STORE_IO_CHECK, 0, 65536),
+		-EIO);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_commit_tells_and_changes_the_verifier),
+		TEST(test_stable_writes_tell),
+		TEST(test_setattr_tells),
+		TEST(test_sync_entry_tells),
+		TEST(test_sync_entry_of_the_gone),
+		TEST(test_eviction_keeps_its_error),
+		TEST(test_nothing_to_sync_is_not_synced),
+		TEST(test_commit_after_data_sync),
+		TEST(test_space_calls_are_durable),
+	};
+
+	rig_need_root();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
