@@ -136,6 +136,32 @@ size_t fattr4_encoded_size(const bitmap4 *want, const struct fattr4_source *src)
 	return xdr_bitmap4_size(&set) + 4 + values_size(&set, src);
 }
 
+static size_t row_size_max(unsigned bit)
+{
+	switch (bit) {
+	case FATTR4_FILEHANDLE:
+		return 4 + NFS4_FHSIZE;
+	case FATTR4_OWNER:
+	case FATTR4_OWNER_GROUP:
+		return 4 + FATTR4_OWNER_MAX;
+	case FATTR4_SUPPORTED_ATTRS:
+	case FATTR4_SUPPATTR_EXCLCREAT:
+		return 4 + 4 * BITMAP4_WORDS;
+	default:
+		return fattr4_rows[bit].size;
+	}
+}
+
+size_t fattr4_size_max(const bitmap4 *want)
+{
+	size_t size = 4 + 4 * BITMAP4_WORDS + 4;
+	unsigned bit;
+
+	bitmap4_for_each(bit, want)
+		size += row_size_max(bit);
+	return size;
+}
+
 bool fattr4_encode(
 	struct xdr *out, const bitmap4 *want, const struct fattr4_source *src)
 {

@@ -18,6 +18,9 @@
 #include "vocab/attr.h"
 #include "wire/xdr.h"
 
+/* No owner's name is longer; who has one gives the number. */
+#define FATTR4_OWNER_MAX 256
+
 /* What does not depend on the object. */
 struct fattr4_server {
 	uint32_t lease_s;
@@ -109,6 +112,9 @@ bitmap4 fattr4_available(const bitmap4 *want, const struct fattr4_source *src);
 /* Bytes that fattr4_encode() will write. */
 size_t fattr4_encoded_size(
 	const bitmap4 *want, const struct fattr4_source *src);
+
+/* An upper bound of that for any object. */
+size_t fattr4_size_max(const bitmap4 *want);
 
 /* A fattr4 of what is available; the rest is left out without a word. */
 bool fattr4_encode(

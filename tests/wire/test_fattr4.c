@@ -123,7 +123,7 @@ static void required_attributes(void **state)
 		0x00, 0x00, 0x0f, 0xff, /* 0 to 11 */
 		0, 0, 0, 0,             /* none of the second word */
 		0x00, 0x00, 0x08, 0x00, /* 75 */
-		0, 0, 0, 96,           /* bytes of attr_vals */
+		0, 0, 0, 96,            /* bytes of attr_vals */
 		0, 0, 0, 3,             /* supported_attrs: three words */
 		0xfc, 0xff, 0xaf, 0xff, /* 0-11 13 15-23 26-31 */
 		0x03, 0xfd, 0xbe, 0x3e, /* 33-37 41-45 47 48 50-57 */
