@@ -255,7 +255,7 @@ static int epoch_count(const struct excuse *x, int dir, uint64_t *ret)
 static int ident_load(const struct excuse *x, int dir, struct ident *ret)
 {
 	struct identity i;
-	uint64_t epoch;
+	uint64_t epoch = 0;
 	int err = lock_dir(x, dir);
 
 	if (!err)
@@ -274,7 +274,7 @@ static int ident_load(const struct excuse *x, int dir, struct ident *ret)
 int ident_open(const char *dir, struct ident *ret, char *why, size_t why_size)
 {
 	const struct excuse x = {dir, why, why_size};
-	int fd, err;
+	int fd = -1, err;
 
 	if (sodium_init() < 0)
 		return refuse(&x, -EIO, "libsodium does not start");

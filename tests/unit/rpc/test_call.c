@@ -360,7 +360,7 @@ static void test_reply_on_closed_connection(void **state)
 static void test_large_echo(void **state)
 {
 	enum { SIZE = 200 * 1024 };
-	scope_free uint8_t *body = malloc(SIZE);
+	scope_free uint8_t *body = calloc(1, SIZE);
 	struct peer_call call = peer_call_of(3, RIG_ECHO, body, SIZE);
 	struct rig rig;
 	int fd;
