@@ -185,8 +185,9 @@ static uint64_t segment_marks(const struct dirtree *t, const struct dirseg *s)
 static bool run_is_full(const struct dirseg *s, uint32_t at)
 {
 	uint32_t from = dirseg_lower(s, s->entries[at].place);
+	uint64_t run = dirseg_run_end(s, from) - from;
 
-	return dirseg_run_end(s, from) - from > DIRHASH_RANKS;
+	return run > DIRHASH_RANKS;
 }
 
 static int first_slot(struct dirtree *t)

@@ -84,6 +84,8 @@ static void pages_drop(
 {
 	size_t first = page_lower(p, from), last = page_lower(p, to);
 
+	if (first == last)
+		return;
 	for (size_t i = first; i < last; i++)
 		free(p->at[i].data);
 	memmove(p->at + first, p->at + last,
