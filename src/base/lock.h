@@ -18,8 +18,9 @@
 enum lock_rank {
 	LOCK_SERVER,      /* start, stop, reload */
 	LOCK_CHANGE,      /* one directory's change section (state/node) */
-	LOCK_CLIENTS,     /* tables of clients and sessions */
+	LOCK_CLIENTS,     /* tables of clients */
 	LOCK_CLIENT,      /* one client: its sessions, its state, its lease */
+	LOCK_SESSIONS,    /* one shard of the session table */
 	LOCK_NODES,       /* one shard of the node table */
 	LOCK_NODE,        /* one object: opens, locks, delegations on it */
 	LOCK_STATEIDS,    /* one shard of the stateid table */
