@@ -18,9 +18,8 @@ struct bytelock_request {
 
 /*
  * LOCK for an owner new to this file: makes its lock state under @open_sid.
- * DENIED fills @denied (its owner bytes live until the next call into state
- * on this node: copy at once into @owner_buf, NFS4_OPAQUE_LIMIT bytes).
- * INVAL for empty or overflowing ranges, OPENMODE, BAD_RANGE never.
+ * DENIED fills @denied, whose owner points into @owner_buf (NFS4_OPAQUE_LIMIT
+ * bytes). INVAL for empty or overflowing ranges, OPENMODE, BAD_RANGE never.
  */
 nfsstat4 bytelock_lock_new(struct stateid *open_sid,
 	const struct xdr_opaque *owner, const struct bytelock_request *want,
@@ -39,6 +38,13 @@ nfsstat4 bytelock_test(struct client *client, const struct fileid *id,
 /* LOCKU. */
 nfsstat4 bytelock_unlock(struct stateid *lock_sid, uint64_t offset,
 	uint64_t length, stateid4 *ret);
+
+/*
+ * FREE_STATEID of a live lock state: LOCKS_HELD while it has ranges. And the
+ * end of its client: it goes with all it holds. Without locks.
+ */
+nfsstat4 bytelock_free_state(struct stateid *lock_sid);
+void bytelock_end(struct stateid *lock_sid);
 
 /* The open under a lock state (borrowed while @lock_sid is held). */
 struct stateid *bytelock_open_of(struct stateid *lock_sid);

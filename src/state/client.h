@@ -37,11 +37,10 @@ struct client {
 	bool cb_probing;        /* state_ops.send_probe was called */
 	uint8_t verifier[8];
 	struct principal principal;
-	bool confirmed; /* changed under the clients lock, too */
-	bool ended;     /* out of the tables; nothing may be added; ditto */
+	bool confirmed; /* guarded by the clients lock */
+	bool ended;     /* out of the tables: changed under both locks */
 	bool reclaim_complete; /* the global RECLAIM_COMPLETE came */
 	uint32_t sessions_count;
-	uint32_t lock_ranges; /* byte ranges locked, all owners */
 	/* CREATE_SESSION's one slot (18.36.4). */
 	uint32_t create_seqid;
 	nfsstat4 create_status;
@@ -51,6 +50,7 @@ struct client {
 	_Atomic uint64_t lease_until_ms;
 	_Atomic uint32_t calls_running; /* the lease holds while > 0 */
 	_Atomic uint32_t status_flags;  /* sticky SEQ4_STATUS_* */
+	_Atomic uint32_t lock_ranges;   /* byte ranges locked, all owners */
 	_Atomic uint8_t cb_health;      /* enum cb_health, all sessions */
 	atomic_bool cb_wanted;          /* it asked for a back channel once */
 

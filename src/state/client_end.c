@@ -2,11 +2,12 @@
 /* The ways a client ends; all of them go through client_finish(). */
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "state/bytelock.h"
 #include "state/client.h"
 #include "state/client_private.h"
 #include "state/deleg.h"
+#include "state/open.h"
 #include "state/policy_client.h"
-#include "state/stateid.h"
 #include "state/state_private.h"
 
 /* The first stateid left, with a reference; nothing is added any more. */
@@ -25,9 +26,17 @@ static struct stateid *first_stateid(struct client *c)
 
 static void end_stateid(struct stateid *sid)
 {
-	if (sid->kind & (STATEID_DELEG_FILE | STATEID_DELEG_DIR))
+	switch (sid->kind) {
+	case STATEID_OPEN:
+		open_end(sid);
+		break;
+	case STATEID_LOCK:
+		bytelock_end(sid);
+		break;
+	default:
 		deleg_revoke(deleg_of(sid), STATEID_CLOSED, false);
-	stateid_remove(sid);
+	}
+	stateid_remove(sid); /* harmless when that was done */
 }
 
 /* Who waits for a slot or for the channel's health waits for nothing now. */

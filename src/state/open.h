@@ -16,7 +16,8 @@ struct open;
  * Open @node for @owner of @client with @access and @deny
  * (OPEN4_SHARE_ACCESS_*, DENY_*). An open of the same owner on the same node
  * is upgraded: same stateid, next seqid. SHARE_DENIED on a conflict (a client
- * whose lease is over is ended instead), DELAY or RESOURCE limits otherwise.
+ * whose lease is over is ended instead), DELAY without memory, SERVERFAULT at
+ * the limit (RESOURCE is not an error of 4.1).
  */
 nfsstat4 open_grant(struct client *client, struct node *node,
 	const struct xdr_opaque *owner, uint32_t access, uint32_t deny,
@@ -42,5 +43,8 @@ uint32_t open_access(const struct stateid *sid);
  */
 nfsstat4 open_check_anonymous(
 	struct state *s, const struct fileid *id, uint32_t access);
+
+/* The client ends: close it whatever it holds. Without locks. */
+void open_end(struct stateid *sid);
 
 #endif

@@ -5,8 +5,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "state/client.h"
-#include "state/node.h"
+#include "state/bytelock.h"
 #include "state/policy_stateid.h"
 #include "state/state_private.h"
 
@@ -264,6 +263,8 @@ nfsstat4 stateid_free_state(struct client *client, const stateid4 *wire)
 	status = policy_stateid_seqid(sid->seqid, wire->seqid);
 	if (status == NFS4_OK && is_revoked(sid->status))
 		stateid_remove(sid);
+	else if (status == NFS4_OK && sid->kind == STATEID_LOCK)
+		status = bytelock_free_state(sid);
 	else if (status == NFS4_OK)
 		status = NFS4ERR_LOCKS_HELD;
 	stateid_put(sid);

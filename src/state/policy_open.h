@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Share reservations (RFC 8881 9.7, 18.18): pure decisions. An open remembers
+ * which (access, deny) pairs its owner opened the file with, as a set of 16
+ * bits; both are 0 .. 3.
+ */
+#ifndef STATE_POLICY_OPEN_H
+#define STATE_POLICY_OPEN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+static inline uint16_t policy_open_pair(uint32_t access, uint32_t deny)
+{
+	return UINT16_C(1) << (access * 4 + deny);
+}
+
+static inline bool policy_open_conflict(
+	uint32_t access, uint32_t deny, uint32_t has_access, uint32_t has_deny)
+{
+	return (access & has_deny) || (deny & has_access);
+}
+
+/* Those pairs of @pairs that ask for no more than @access and @deny. */
+static inline uint16_t policy_open_within(
+	uint16_t pairs, uint32_t access, uint32_t deny)
+{
+	uint16_t within = 0;
+
+	for (uint32_t a = 0; a < 4; a++) {
+		for (uint32_t d = 0; d < 4; d++) {
+			if (!(a & ~access) && !(d & ~deny))
+				within |= pairs & policy_open_pair(a, d);
+		}
+	}
+	return within;
+}
+
+/*
+ * May an open be downgraded to this? Only to the union of some of the opens in
+ * effect; the largest such union within the limits decides.
+ */
+static inline bool policy_open_downgrade(
+	uint16_t pairs, uint32_t access, uint32_t deny)
+{
+	uint16_t within = policy_open_within(pairs, access, deny);
+	uint32_t all_access = 0, all_deny = 0;
+
+	for (uint32_t i = 0; i < 16; i++) {
+		if (within >> i & 1) {
+			all_access |= i / 4;
+			all_deny |= i % 4;
+		}
+	}
+	return access != 0 && all_access == access && all_deny == deny;
+}
+
+#endif
