@@ -28,6 +28,12 @@ struct cb_slot {
 	uint32_t auth_flavor; /* as the client offered: AUTH_NONE or AUTH_SYS */
 	uint8_t auth_body[400]; /* AUTH_SYS: encoded verbatim */
 	uint32_t auth_body_size;
+	/*
+	 * What was sent last on this slot got no answer: the client may have
+	 * seen this seqid and answer from its cache. Send a lone CB_SEQUENCE.
+	 */
+	bool uncertain;
+	uint32_t target_highest; /* the answer's; set before giving back */
 };
 
 enum cb_slot_result {
@@ -67,9 +73,10 @@ enum cb_outcome {
 void cbsession_slot_give(struct cb_slot *slot, enum cb_outcome outcome);
 
 /*
- * After CB_CONN_LOST or CB_SEQ_DELAY: the same slot and seqid on another bound
- * connection of the same session (2.10.6.2). False: there is none now; the
- * slot was given back and CB_PATH_DOWN_SESSION is set; send afresh elsewhere.
+ * After CB_CONN_LOST, instead of giving back: the same slot and seqid on
+ * another bound connection of the same session (2.10.6.2). False: there is
+ * none now; the slot was given back and CB_PATH_DOWN_SESSION is set; send
+ * afresh elsewhere. (After CB_SEQ_DELAY send again as it is.)
  */
 bool cbsession_slot_retry(struct cb_slot *slot);
 
@@ -80,7 +87,10 @@ bool cbsession_slot_retry(struct cb_slot *slot);
 enum cb_health { CB_HEALTH_DOWN, CB_HEALTH_UNKNOWN, CB_HEALTH_UP };
 enum cb_health cbsession_health(struct client *c);
 
-/* Wait up to @timeout_ms for UNKNOWN to become something else. */
+/*
+ * Wait up to @timeout_ms for UNKNOWN to become something else, after asking
+ * for a probe (state_ops.send_probe) if none is under way. Without locks.
+ */
 enum cb_health cbsession_wait_health(struct client *c, uint64_t timeout_ms);
 
 /* The largest request any live backchannel of @c takes; 0 when none. */

@@ -157,12 +157,24 @@ void client_renew(struct client *c)
 	c->lease_until_ms = state_now_ms(c->state) + c->state->config.lease_ms;
 }
 
-bool client_call_begin(struct client *c)
+bool client_hold(struct client *c)
 {
 	scope_lock(&c->lock);
 	if (c->ended)
 		return false;
 	c->calls_running++;
+	return true;
+}
+
+void client_release(struct client *c)
+{
+	c->calls_running--;
+}
+
+bool client_call_begin(struct client *c)
+{
+	if (!client_hold(c))
+		return false;
 	client_renew(c);
 	return true;
 }
@@ -170,7 +182,7 @@ bool client_call_begin(struct client *c)
 void client_call_end(struct client *c)
 {
 	client_renew(c); /* first: it must not look expired in between */
-	c->calls_running--;
+	client_release(c);
 }
 
 bool client_is_expired(struct client *c)

@@ -8,6 +8,7 @@
 #include "state/deleg.h"
 #include "state/open.h"
 #include "state/policy_client.h"
+#include "state/session.h"
 #include "state/state_private.h"
 
 /* The first stateid left, with a reference; nothing is added any more. */
@@ -55,6 +56,7 @@ void client_finish(struct client *c, enum client_end_reason reason)
 {
 	struct stateid *sid;
 
+	session_end_all(c);
 	while ((sid = first_stateid(c))) {
 		end_stateid(sid);
 		stateid_put(sid);

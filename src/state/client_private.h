@@ -32,6 +32,10 @@ void client_finish(struct client *c, enum client_end_reason reason);
 /* Anything that an unexpired lease protects (18.35.4 case 3)? */
 bool client_has_state(struct client *c);
 
+/* client_call_begin() and _end() without renewing the lease. */
+bool client_hold(struct client *c);
+void client_release(struct client *c);
+
 bool principal_equal(const struct principal *a, const struct principal *b);
 
 #endif

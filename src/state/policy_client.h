@@ -11,9 +11,9 @@
 
 #include "proto/nfs4.h"
 
+/* SUPP_FENCE_OPS is the server's to say (RFC 7862), and we do not. */
 #define EXCHANGE_FLAGS_KNOWN                                                 \
 	(EXCHGID4_FLAG_SUPP_MOVED_REFER | EXCHGID4_FLAG_SUPP_MOVED_MIGR |    \
-		EXCHGID4_FLAG_SUPP_FENCE_OPS |                               \
 		EXCHGID4_FLAG_BIND_PRINC_STATEID | EXCHGID4_FLAG_MASK_PNFS | \
 		EXCHGID4_FLAG_UPD_CONFIRMED_REC_A)
 

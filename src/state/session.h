@@ -51,8 +51,14 @@ nfsstat4 session_bind_conn(struct state *s,
 	const BIND_CONN_TO_SESSION4args *args, void *conn,
 	BIND_CONN_TO_SESSION4resok *res);
 
-/* @conn is closed: unbind it everywhere, put the references. */
+/*
+ * @conn is closed: unbind it everywhere, put the references. No call of it may
+ * run or begin later: SEQUENCE would bind it again.
+ */
 void session_conn_gone(struct state *s, void *conn);
+
+/* The client ends: none of its sessions is found or used any more. */
+void session_end_all(struct client *c);
 
 /* BACKCHANNEL_CTL (18.33): new program, more security. */
 nfsstat4 session_backchannel_ctl(

@@ -44,7 +44,8 @@ static void make_server_owner(struct state *s)
 
 static bool init_parts(struct state *s)
 {
-	return node_state_init(s) == 0 && client_state_init(s) == 0 &&
+	return node_state_init(s) == 0 && session_state_init(s) == 0 &&
+		client_state_init(s) == 0 &&
 		deleg_books_init(&s->delegs, s) == 0;
 }
 
@@ -71,6 +72,7 @@ void state_free(struct state *s)
 		return;
 	client_state_fini(s);
 	deleg_books_fini(&s->delegs);
+	session_state_fini(s);
 	node_state_fini(s);
 	free(s);
 }

@@ -27,7 +27,7 @@ struct node_shard {
 };
 
 struct session_shard {
-	struct lock lock; /* LOCK_CLIENTS; never two, never with clients_lock */
+	struct lock lock; /* LOCK_SESSIONS */
 	struct htab table;
 };
 
@@ -35,12 +35,11 @@ struct state {
 	struct state_config config;
 
 	/* client.c */
-	struct lock clients_lock; /* LOCK_CLIENTS: guards the next five */
+	struct lock clients_lock; /* LOCK_CLIENTS: guards the next four */
 	struct htab clients_by_id;
 	struct htab clients_by_owner;
 	uint32_t clients_count;
 	uint32_t clients_made;
-	size_t cache_reserved; /* replay cache promised to sessions */
 	struct timer lease_timer;
 	uint64_t grace_until_ms;
 	atomic_bool grace_over;
@@ -48,6 +47,7 @@ struct state {
 
 	/* session.c */
 	struct session_shard sessions[SESSION_SHARDS];
+	_Atomic size_t cache_reserved; /* promised to sessions */
 	struct lock conns_lock; /* LOCK_LEAF: guards conns */
 	struct htab conns;      /* struct session_conn, by connection */
 
