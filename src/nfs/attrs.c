@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: MIT */
+#include "nfs/attrs.h"
+
+#include "nfs/errmap.h"
+#include "nfs/idname.h"
+#include "state/changeattr.h"
+#include "state/node.h"
+#include "store/store.h"
+
+nfsstat4 attrs_read(struct nfs_server *server, struct store *store,
+	const struct fileid *id, struct attr *ret)
+{
+	struct changeattr_mark mark = changeattr_mark(server->state, id);
+	int err = store_getattr(store, id, ret);
+
+	if (err < 0)
+		return errmap_status(err);
+	ret->change =
+		changeattr_read_since(server->state, id, ret->ctime_ns, &mark);
+	return NFS4_OK;
+}
+
+nfsstat4 attrs_fill_change_late(struct nfs_server *server, struct store *store,
+	const struct fileid *id, uint64_t clock_ns, struct attr *attr)
+{
+	struct changeattr_mark mark = changeattr_mark(server->state, id);
+
+	if (mark.last != 0)
+		return attrs_read(server, store, id, attr);
+	mark.clock_ns = clock_ns;
+	attr->change =
+		changeattr_read_since(server->state, id, attr->ctime_ns, &mark);
+	return NFS4_OK;
+}
+
+void attrs_change_begin(struct attrs_change *change, struct nfs_server *server,
+	const struct export *export, const struct fileid *id)
+{
+	*change = (struct attrs_change){
+		.server = server,
+		.store = export->store,
+		.id = id,
+		.node = node_get(server->state, id),
+	};
+	if (change->node)
+		changeattr_begin_node(change->node, export->atomic_changes);
+}
+
+/* Changed, and its ctime cannot be told any more: only the value can move. */
+static void end_blind(struct attrs_change *change)
+{
+	if (change->node) {
+		changeattr_abort_node(change->node);
+		changeattr_touch(change->server->state, change->id);
+	}
+}
+
+static uint64_t end_value(struct attrs_change *change, int64_t ctime_ns)
+{
+	if (change->node)
+		return changeattr_end_node(change->node, ctime_ns);
+	return changeattr_bump(change->server->state, change->id, ctime_ns);
+}
+
+bool attrs_change_end(
+	struct attrs_change *change, bool changed, struct attr *ret)
+{
+	struct attr attr;
+	bool known = false;
+
+	if (!changed && change->node) {
+		changeattr_abort_node(change->node);
+	} else if (changed) {
+		known = store_getattr(change->store, change->id, &attr) == 0;
+		if (known)
+			attr.change = end_value(change, attr.ctime_ns);
+		else
+			end_blind(change);
+	}
+	node_put(change->node);
+	if (known && ret)
+		*ret = attr;
+	return known;
+}
+
+/* What is the same for every object of this server. */
+static struct fattr4_server server_values(const struct nfs_server *server)
+{
+	const struct state_config *config = state_get_config(server->state);
+
+	return (struct fattr4_server){
+		.lease_s = config->lease_ms / 1000,
+		.max_read = NFS_IO_MAX,
+		.max_write = NFS_IO_MAX,
+		.time_delta_ns = 1,
+		/* 56 and 57 come with attribute notifications. */
+		.notifications = false,
+	};
+}
+
+/* A source and all it borrows. */
+struct source {
+	struct fattr4_server server;
+	struct fsinfo fsinfo;
+	uint8_t fh[NFS4_FHSIZE];
+	struct fattr4_source src;
+};
+
+static nfsstat4 source_fill(struct source *s, struct compound *c,
+	const struct fileid *id, const struct attr *attr, const bitmap4 *want)
+{
+	struct export *export = c->fh.export;
+
+	s->server = server_values(c->server);
+	s->src = (struct fattr4_source){
+		.server = &s->server,
+		.minorversion = c->minor,
+		.attr = attr,
+		.fsinfo = &s->fsinfo,
+		.fh = xdr_opaque_from(
+			s->fh, fh_encode(c->server, export, id, s->fh)),
+	};
+	if (!fattr4_wants_fsinfo(want))
+		return NFS4_OK;
+	return errmap_status(store_statfs(export->store, id, &s->fsinfo));
+}
+
+nfsstat4 attrs_encode(struct compound *c, const struct fileid *id,
+	const struct attr *attr, const bitmap4 *want, struct xdr *out)
+{
+	struct source source;
+	nfsstat4 status = fattr4_check_readable(want);
+
+	if (status == NFS4_OK)
+		status = source_fill(&source, c, id, attr, want);
+	if (status == NFS4_OK)
+		fattr4_encode(out, want, &source.src);
+	return status;
+}
+
+nfsstat4 attrs_encode_error(nfsstat4 error, struct xdr *out)
+{
+	const struct fattr4_server none = {0};
+	const struct fattr4_source src = {
+		.server = &none,
+		.rdattr_error = error,
+	};
+	bitmap4 want = {0};
+
+	bitmap4_set(&want, FATTR4_RDATTR_ERROR);
+	fattr4_encode(out, &want, &src);
+	return NFS4_OK;
+}
+
+nfsstat4 attrs_compare(
+	struct compound *c, const struct attr *attr, const fattr4 *given)
+{
+	struct source source;
+	nfsstat4 status =
+		source_fill(&source, c, &c->fh.id, attr, &given->attrmask);
+
+	if (status != NFS4_OK)
+		return status;
+	return fattr4_compare(given, &source.src, c->arena);
+}
+
+nfsstat4 attrs_decode_settable(const fattr4 *wire, enum fattr4_use use,
+	struct setattr *ret, bitmap4 *given)
+{
+	const struct fattr4_names names = {.find = idname_find};
+
+	*given = wire->attrmask;
+	return fattr4_decode_settable(wire, use, &names, ret);
+}

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Attributes between store, state and wire: reading them with the change
+ * attribute filled in, encoding what a client asked for, and decoding what it
+ * wants set.
+ */
+#ifndef NFS_ATTRS_H
+#define NFS_ATTRS_H
+
+#include "nfs/compound.h"
+#include "vocab/attr.h"
+#include "wire/fattr4.h"
+
+/* All attributes of an object, `change` included. */
+nfsstat4 attrs_read(struct nfs_server *server, struct store *store,
+	const struct fileid *id, struct attr *ret);
+
+/*
+ * Fill in `change` of attributes read after @clock_ns by name, when the object
+ * was not known before (READDIR): they are read again if it changed recently.
+ */
+nfsstat4 attrs_fill_change_late(struct nfs_server *server, struct store *store,
+	const struct fileid *id, uint64_t clock_ns, struct attr *attr);
+
+/*
+ * Around a change of an object's data or attributes (a directory's entries are
+ * dirchange's): its change attribute moves, and nobody is given a value for
+ * what lies between.
+ */
+struct attrs_change {
+	struct nfs_server *server;
+	struct store *store;
+	const struct fileid *id; /* borrowed until the end */
+	struct node *node;       /* NULL: out of memory, still correct */
+};
+
+void attrs_change_begin(struct attrs_change *change, struct nfs_server *server,
+	const struct export *export, const struct fileid *id);
+
+/*
+ * The end, @changed or not. When it was and @ret is given, the attributes now,
+ * `change` included; false when they cannot be read.
+ */
+bool attrs_change_end(
+	struct attrs_change *change, bool changed, struct attr *ret);
+
+/*
+ * Encode those attributes of @want that are supported, for the object @id of
+ * CURRENT_FH's export whose values are @attr. INVAL when write-only ones are
+ * asked for. A failed encode shows in @out.
+ */
+nfsstat4 attrs_encode(struct compound *c, const struct fileid *id,
+	const struct attr *attr, const bitmap4 *want, struct xdr *out);
+
+/* A fattr4 of rdattr_error alone, for READDIR (RFC 8881 18.23.3). */
+nfsstat4 attrs_encode_error(nfsstat4 error, struct xdr *out);
+
+/*
+ * VERIFY: do CURRENT_FH's attributes @attr have the values of @given?
+ * NFS4ERR_SAME or NOT_SAME; ATTRNOTSUPP, INVAL, BADXDR.
+ */
+nfsstat4 attrs_compare(
+	struct compound *c, const struct attr *attr, const fattr4 *given);
+
+/*
+ * What a client wants set in this use: NFS4ERR_ATTRNOTSUPP, INVAL (not
+ * settable), BADXDR, BADOWNER. @given is the set of attributes it named.
+ */
+nfsstat4 attrs_decode_settable(const fattr4 *wire, enum fattr4_use use,
+	struct setattr *ret, bitmap4 *given);
+
+#endif

@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: MIT */
+#include "nfs/cb.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "state/client.h"
+#include "wire/nfs4_xdr.h"
+
+#define CB_PROC_COMPOUND 1
+
+/* The most we make of a generous client's ca_maxrequestsize. */
+#define CB_REQUEST_MAX (256 * 1024)
+
+/* Room for what decodes of an answer: statuses and session ids. */
+#define CB_REPLY_ARENA (64 * 1024)
+
+/* A client that answers CB_SEQUENCE with DELAY is asked again so often. */
+#define CB_DELAY_MS    100
+#define CB_DELAY_TRIES 50
+
+/* How long an answer may take: a tenth of the lease, 5 to 10 seconds. */
+static uint64_t answer_ms(const struct nfs_server *server)
+{
+	uint64_t ms = state_get_config(server->state)->lease_ms / 10;
+
+	if (ms < 5000)
+		return 5000;
+	return ms > 10000 ? 10000 : ms;
+}
+
+static void finish(struct cb_task *task, enum cb_end end, nfsstat4 status)
+{
+	struct client *client = task->client;
+
+	free(task->request);
+	task->request = NULL;
+	task->client = NULL;
+	task->kind->done(task, end, status); /* may free the task */
+	client_put(client);
+}
+
+static void give_up(
+	struct cb_task *task, enum cb_outcome outcome, enum cb_end end)
+{
+	cbsession_slot_give(&task->slot, outcome);
+	finish(task, end, NFS4ERR_SERVERFAULT);
+}
+
+/* ---- encoding ---- */
+
+static void put_sequence(struct cb_task *task, struct xdr *out)
+{
+	const struct slot_ref *seen =
+		task->kind->referring ? task->kind->referring(task) : NULL;
+	referring_call4 call;
+	referring_call_list4 list = {0};
+	CB_SEQUENCE4args args = {
+		.csa_sequenceid = task->slot.seqid,
+		.csa_slotid = task->slot.slot,
+		.csa_highest_slotid = task->slot.highest,
+		.csa_cachethis = false, /* Linux keeps nothing for us */
+	};
+
+	memcpy(args.csa_sessionid, task->slot.session_id, NFS4_SESSIONID_SIZE);
+	if (seen) {
+		call.rc_sequenceid = seen->seqid;
+		call.rc_slotid = seen->slot;
+		memcpy(list.rcl_sessionid, seen->session, NFS4_SESSIONID_SIZE);
+		list.rcl_referring_calls.count = 1;
+		list.rcl_referring_calls.items = &call;
+		args.csa_referring_call_lists.count = 1;
+		args.csa_referring_call_lists.items = &list;
+	}
+	xdr_put_u32(out, OP_CB_SEQUENCE);
+	nfs4_put_CB_SEQUENCE4args(out, &args);
+}
+
+static void describe_call(struct cb_task *task)
+{
+	task->out.program = task->slot.program;
+	task->out.version = 1; /* not 4: see doc/design.md, Backchannel */
+	task->out.procedure = CB_PROC_COMPOUND;
+	task->out.auth_flavor = task->slot.auth_flavor;
+	task->out.auth_body = task->slot.auth_body;
+	task->out.auth_body_size = task->slot.auth_body_size;
+}
+
+/* The whole CB_COMPOUND4args; false: nothing to send, or no memory. */
+static bool encode_request(struct cb_task *task, int *operations)
+{
+	size_t overhead, size;
+	struct xdr out;
+	size_t count_at;
+
+	describe_call(task);
+	overhead = rpc_outcall_overhead(&task->out);
+	size = task->slot.max_request < CB_REQUEST_MAX ? task->slot.max_request
+						       : CB_REQUEST_MAX;
+	if (size <= overhead)
+		return false;
+	task->request = malloc(size - overhead);
+	if (!task->request)
+		return false;
+	xdr_init_encode(&out, task->request, size - overhead);
+	xdr_put_u32(&out, 0); /* no tag */
+	xdr_put_u32(&out, task->slot.minor_version);
+	xdr_put_u32(&out, 0); /* callback_ident: 4.0 only */
+	count_at = xdr_reserve(&out, 4);
+	put_sequence(task, &out);
+	*operations = task->kind->encode(task, &out, xdr_left(&out));
+	if (*operations < 0 || out.bad)
+		return false;
+	xdr_patch_u32(&out, count_at, 1 + *operations);
+	task->size = xdr_pos(&out);
+	return true;
+}
+
+/* ---- answers ---- */
+
+struct cb_answer {
+	nfsstat4 sequence; /* of CB_SEQUENCE */
+	nfsstat4 operation;
+};
+
+static bool sequence_matches(
+	const struct cb_task *task, const CB_SEQUENCE4resok *ok)
+{
+	return memcmp(ok->csr_sessionid, task->slot.session_id,
+		       NFS4_SESSIONID_SIZE) == 0 &&
+		ok->csr_sequenceid == task->slot.seqid &&
+		ok->csr_slotid == task->slot.slot;
+}
+
+/* Every callback result begins with its status. */
+static nfsstat4 status_of(const nfs_cb_resop4 *res)
+{
+	nfsstat4 status;
+
+	memcpy(&status, &res->opcbillegal, sizeof(status));
+	return status;
+}
+
+static bool decode_answer(
+	struct cb_task *task, struct xdr *results, struct cb_answer *ret)
+{
+	CB_COMPOUND4res res;
+	const nfs_cb_resop4 *sequence;
+
+	if (!nfs4_get_CB_COMPOUND4res(results, &res) || res.resarray.count == 0)
+		return false;
+	sequence = &res.resarray.items[0];
+	if (sequence->resop != OP_CB_SEQUENCE)
+		return false;
+	ret->sequence = status_of(sequence);
+	if (ret->sequence == NFS4_OK &&
+		!sequence_matches(task, &sequence->opcbsequence.csr_resok4))
+		return false;
+	ret->operation = res.resarray.count > 1
+		? status_of(&res.resarray.items[1])
+		: res.status;
+	return true;
+}
+
+static enum cb_outcome sequence_outcome(nfsstat4 status)
+{
+	switch (status) {
+	case NFS4ERR_BADSESSION:
+	case NFS4ERR_DEADSESSION:
+		return CB_SEQ_BADSESSION;
+	case NFS4ERR_SEQ_MISORDERED:
+	case NFS4ERR_SEQ_FALSE_RETRY:
+		return CB_SEQ_MISORDERED;
+	default:
+		return CB_SEQ_ERROR;
+	}
+}
+
+static void transmit(struct cb_task *task);
+
+static void retry_later(struct cb_task *task)
+{
+	if (++task->tries > CB_DELAY_TRIES ||
+		timer_set(task->server->timers, &task->retry, CB_DELAY_MS) < 0)
+		give_up(task, CB_SEQ_ERROR, CB_END_FAILED);
+}
+
+static void answered(struct cb_task *task, struct xdr *results)
+{
+	struct cb_answer answer;
+
+	if (!decode_answer(task, results, &answer)) {
+		give_up(task, CB_SEQ_ERROR, CB_END_FAILED);
+		return;
+	}
+	if (answer.sequence == NFS4ERR_DELAY) {
+		retry_later(task);
+		return;
+	}
+	if (answer.sequence != NFS4_OK) {
+		give_up(task, sequence_outcome(answer.sequence), CB_END_FAILED);
+		return;
+	}
+	cbsession_slot_give(&task->slot, CB_ANSWERED);
+	finish(task, CB_END_ANSWERED, answer.operation);
+}
+
+/* Same slot and seqid on another connection of the session, if there is one. */
+static void connection_lost(struct cb_task *task)
+{
+	if (cbsession_slot_retry(&task->slot)) {
+		transmit(task);
+		return;
+	}
+	finish(task, CB_END_DOWN, NFS4ERR_SERVERFAULT);
+}
+
+static void call_done(
+	struct rpc_outcall *out, enum rpc_outcome outcome, struct xdr *results)
+{
+	struct cb_task *task = container_of(out, struct cb_task, out);
+	struct arena arena;
+
+	switch (outcome) {
+	case RPC_OUT_OK:
+		arena_init(&arena, CB_REPLY_ARENA);
+		results->arena = &arena;
+		answered(task, results); /* decoded before the task may go */
+		arena_fini(&arena);
+		return;
+	case RPC_OUT_LOST:
+		connection_lost(task);
+		return;
+	case RPC_OUT_TIMEOUT:
+		give_up(task, CB_TIMED_OUT, CB_END_FAILED);
+		return;
+	default:
+		give_up(task, CB_SEQ_ERROR, CB_END_FAILED);
+	}
+}
+
+/* ---- sending ---- */
+
+static void transmit(struct cb_task *task)
+{
+	task->out.done = call_done;
+	if (rpc_outcall_send(task->slot.conn, &task->out, task->request,
+		    task->size, answer_ms(task->server)) < 0)
+		connection_lost(task);
+}
+
+static void send_on_slot(struct cb_task *task)
+{
+	int operations = 0;
+
+	if (encode_request(task, &operations)) {
+		transmit(task);
+		return;
+	}
+	/* Never sent: the seqid is free for the next callback. */
+	cbsession_slot_give(&task->slot, CB_NOT_SENT);
+	finish(task, operations < 0 ? CB_END_NOTHING : CB_END_FAILED,
+		NFS4ERR_SERVERFAULT);
+}
+
+/* Line up for a slot, and look once more: one may have come free meanwhile. */
+static void wait_for_slot(struct cb_task *task)
+{
+	struct client *client = client_ref(task->client);
+	struct nfs_server *server = task->server;
+
+	lock_acquire(&client->lock);
+	list_add_tail(&client->cb_waiting, &task->waiting);
+	lock_release(&client->lock);
+	if (cbsession_has_free_slot(client))
+		cb_ready(server, client);
+	client_put(client);
+}
+
+static void run_task(struct rpc_job *job)
+{
+	struct cb_task *task = container_of(job, struct cb_task, job);
+
+	switch (cbsession_slot_take(task->client, 0, &task->slot)) {
+	case CB_SLOT_TAKEN:
+		send_on_slot(task);
+		return;
+	case CB_SLOT_BUSY:
+		wait_for_slot(task);
+		return;
+	case CB_SLOT_DOWN:
+		finish(task, CB_END_DOWN, NFS4ERR_SERVERFAULT);
+	}
+}
+
+static void retry_task(struct rpc_job *job)
+{
+	struct cb_task *task = container_of(job, struct cb_task, job);
+
+	transmit(task);
+}
+
+/* On the timers' thread: a worker does the sending. */
+static void retry_fired(struct timer *timer)
+{
+	struct cb_task *task = container_of(timer, struct cb_task, retry);
+
+	task->job.run = retry_task;
+	rpc_post(task->server->rpc, &task->job);
+}
+
+void cb_submit(struct cb_task *task, const struct cb_kind *kind,
+	struct nfs_server *server, struct client *client)
+{
+	*task = (struct cb_task){
+		.kind = kind,
+		.server = server,
+		.client = client_ref(client),
+		.job.run = run_task,
+	};
+	list_init(&task->waiting);
+	timer_init(&task->retry, retry_fired);
+	rpc_post(server->rpc, &task->job);
+}
+
+void cb_ready(void *ctx, struct client *client)
+{
+	struct nfs_server *server = ctx;
+	struct list ready = LIST_INIT(ready);
+	struct cb_task *task, *next;
+
+	lock_acquire(&client->lock);
+	list_splice_tail(&ready, &client->cb_waiting);
+	lock_release(&client->lock);
+	list_for_each_entry_safe(task, next, &ready, waiting) {
+		list_del(&task->waiting);
+		rpc_post(server->rpc, &task->job);
+	}
+}

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Sending callbacks (RFC 8881 2.10.3, 20): one CB_COMPOUND of CB_SEQUENCE and
+ * at most one operation, on any session of the client that has a live
+ * backchannel and a free slot. A lost connection is retried on another one with
+ * the same slot and seqid; what to send and what an answer means is up to
+ * cb_recall.c, cb_notify.c and cb_probe.c.
+ */
+#ifndef NFS_CB_H
+#define NFS_CB_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "nfs/server.h"
+#include "proto/nfs4.h"
+#include "rpc/rpc.h"
+#include "state/cbsession.h"
+#include "state/session.h"
+#include "wire/xdr.h"
+
+struct cb_task;
+
+/* How a callback ended. */
+enum cb_end {
+	CB_END_ANSWERED, /* the operation has a status */
+	CB_END_NOTHING,  /* `encode` had nothing to send any more */
+	CB_END_DOWN,     /* no usable backchannel */
+	CB_END_FAILED,   /* no answer, or none that makes sense */
+};
+
+struct cb_kind {
+	const char *name;
+	/*
+	 * Put the operation behind CB_SEQUENCE, at most @room bytes. Returns
+	 * how many operations (0 or 1); < 0: nothing to send, give up the slot.
+	 */
+	int (*encode)(struct cb_task *task, struct xdr *out, size_t room);
+	/* The end; the task is the owner's again and may be freed. */
+	void (*done)(struct cb_task *task, enum cb_end end, nfsstat4 status);
+	/* The request that the client may not have seen answered; or NULL. */
+	const struct slot_ref *(*referring)(struct cb_task *task);
+};
+
+/* One callback on its way, embedded in its owner's object. */
+struct cb_task {
+	const struct cb_kind *kind;
+	struct nfs_server *server;
+	struct client *client; /* a reference while under way */
+	struct rpc_outcall out;
+	struct rpc_job job;
+	struct timer retry;  /* after CB_SEQUENCE said DELAY */
+	struct list waiting; /* client->cb_waiting, for a slot */
+	struct cb_slot slot;
+	unsigned tries;
+	uint8_t *request; /* kept for a retry */
+	size_t size;
+};
+
+/* Start it; `done` runs on a worker, once. May be called under no lock. */
+void cb_submit(struct cb_task *task, const struct cb_kind *kind,
+	struct nfs_server *server, struct client *client);
+
+/* state_ops.cb_ready: a slot or a connection of @client can be tried again. */
+void cb_ready(void *ctx, struct client *client);
+
+/* state_ops.send_recall, send_notify, send_probe; ctx is the nfs_server. */
+void cb_recall_send(void *ctx, struct deleg *d);
+void cb_notify_send(void *ctx, struct deleg *d);
+void cb_probe_send(void *ctx, struct client *client);
+
+#endif

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: MIT */
+/* CB_NOTIFY (RFC 8881 20.4): a batch of a delegation's queue on its way. */
+#include "nfs/cb.h"
+
+#include <stdlib.h>
+
+#include "nfs/fh.h"
+#include "state/batch.h"
+#include "state/deleg.h"
+#include "state/dirdeleg.h"
+#include "wire/nfs4_xdr.h"
+#include "wire/notify4.h"
+
+/* The most changes of one CB_NOTIFY; more follow in the next. */
+#define BATCH_MAX 512
+
+struct notify_task {
+	struct cb_task cb;
+	struct deleg *deleg; /* the reference send_notify() came with */
+	struct slot_ref grant;
+	size_t taken;   /* events of this batch, with references */
+	size_t encoded; /* of them, in this request */
+	struct dir_event *events[BATCH_MAX];
+};
+
+static struct notify_task *notify_of(struct cb_task *task)
+{
+	return container_of(task, struct notify_task, cb);
+}
+
+/* ---- encoding ---- */
+
+/* What the wire floor cannot know of an entry: its filehandle here. */
+struct resolver {
+	struct nfs_server *server;
+	uint8_t fh[NFS4_FHSIZE];
+};
+
+static bool resolve_entry(void *context, const struct change_entry *entry,
+	struct fattr4_source *src)
+{
+	struct resolver *r = context;
+
+	if (entry->child.len == 0)
+		return false;
+	src->fh = xdr_opaque_from(r->fh,
+		fh_encode(r->server, &r->server->export, &entry->child, r->fh));
+	return true;
+}
+
+/* As many events as fit; they are those the client gets, in their order. */
+static size_t put_events(struct notify_task *nt, struct xdr *out)
+{
+	const struct deleg *d = nt->deleg;
+	struct resolver resolver = {.server = nt->cb.server};
+	const struct fattr4_server server = {0}; /* no attribute needs it */
+	const struct notify4_terms terms = {
+		.child_attrs = d->terms->child_attrs,
+		.dir_attrs = d->terms->dir_attrs,
+		.ordered = d->order_aware,
+		.server = &server,
+		.resolve = resolve_entry,
+		.context = &resolver,
+	};
+	size_t n;
+
+	for (n = 0; n < nt->taken; n++) {
+		struct dir_change change;
+		size_t mark = xdr_mark(out);
+
+		dir_event_read(nt->events[n], &change);
+		if (notify4_put(out, &change, &terms))
+			continue;
+		xdr_truncate(out, mark);
+		break;
+	}
+	return n;
+}
+
+static int notify_encode(struct cb_task *task, struct xdr *out, size_t room)
+{
+	struct notify_task *nt = notify_of(task);
+	const struct deleg *d = nt->deleg;
+	const nfs_fh4 fh = xdr_opaque_from(d->fh, d->fh_len);
+	stateid4 stateid;
+	size_t count_at;
+
+	nt->taken = batch_take(nt->deleg, nt->events, BATCH_MAX);
+	if (nt->taken == 0)
+		return -1;
+	stateid_to_wire(&d->sid, &stateid);
+	stateid.seqid = 0; /* callbacks name the latest (8.2.2) */
+	xdr_put_u32(out, OP_CB_NOTIFY);
+	nfs4_put_stateid4(out, &stateid);
+	nfs4_put_nfs_fh4(out, &fh);
+	count_at = xdr_reserve(out, 4);
+	if (out->bad)
+		return -1;
+	nt->encoded = put_events(nt, out);
+	xdr_patch_u32(out, count_at, nt->encoded);
+	return nt->encoded ? 1 : -1;
+}
+
+static const struct slot_ref *notify_referring(struct cb_task *task)
+{
+	struct notify_task *nt = notify_of(task);
+
+	nt->grant = nt->deleg->grant;
+	return session_slot_ref_is_fresh(task->server->state, &nt->grant)
+		? &nt->grant
+		: NULL;
+}
+
+/* ---- the end ---- */
+
+static enum batch_result result_of(
+	const struct notify_task *nt, enum cb_end end, nfsstat4 status)
+{
+	if (end == CB_END_NOTHING)
+		return nt->taken ? BATCH_TOO_LARGE : BATCH_OK;
+	if (end == CB_END_DOWN)
+		return BATCH_AGAIN;
+	if (end == CB_END_FAILED)
+		return BATCH_ERROR;
+	switch (status) {
+	case NFS4_OK:
+		return BATCH_OK;
+	case NFS4ERR_DELAY:
+		return BATCH_AGAIN;
+	case NFS4ERR_BADHANDLE:
+	case NFS4ERR_BAD_STATEID:
+		return BATCH_UNKNOWN;
+	default:
+		return BATCH_ERROR;
+	}
+}
+
+static void notify_done(struct cb_task *task, enum cb_end end, nfsstat4 status)
+{
+	struct notify_task *nt = notify_of(task);
+	enum batch_result result = result_of(nt, end, status);
+
+	for (size_t i = 0; i < nt->taken; i++)
+		dir_event_put(nt->events[i]);
+	batch_done(nt->deleg, result == BATCH_OK ? nt->encoded : 0, result);
+	free(nt);
+}
+
+static const struct cb_kind notify_kind = {
+	.name = "CB_NOTIFY",
+	.encode = notify_encode,
+	.done = notify_done,
+	.referring = notify_referring,
+};
+
+void cb_notify_send(void *ctx, struct deleg *d)
+{
+	struct notify_task *nt = malloc(sizeof(*nt));
+
+	if (!nt) {
+		batch_done(d, 0, BATCH_AGAIN);
+		return;
+	}
+	nt->deleg = d;
+	nt->taken = 0;
+	nt->encoded = 0;
+	cb_submit(&nt->cb, &notify_kind, ctx, d->sid.client);
+}

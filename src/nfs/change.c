@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: MIT */
+#include "nfs/change.h"
+
+#include <string.h>
+
+#include "nfs/attrs.h"
+#include "nfs/errmap.h"
+#include "state/node.h"
+#include "store/store.h"
+
+static int dirs_of(const struct name_change *nc)
+{
+	return nc->dir[1] ? 2 : 1;
+}
+
+static nfsstat4 read_ctimes(const struct name_change *nc, int64_t ctime_ns[2])
+{
+	for (int i = 0; i < dirs_of(nc); i++) {
+		struct attr attr;
+		int err = store_getattr(nc->store, nc->dir[i], &attr);
+
+		if (err < 0)
+			return errmap_status(err);
+		ctime_ns[i] = attr.ctime_ns;
+	}
+	return NFS4_OK;
+}
+
+/*
+ * A file that is open stays reachable after its last name is gone. The pin
+ * comes before the name goes, so that no open can slip in between: OPEN looks
+ * again after it was granted (op_open.c).
+ */
+static nfsstat4 pin_victim(struct name_change *nc)
+{
+	if (!nc->has_victim || nc->victim_is_dir)
+		return NFS4_OK;
+	return errmap_status(store_pin(nc->store, &nc->victim));
+}
+
+static void settle_victim(
+	struct name_change *nc, struct dirchange *dc, bool removed)
+{
+	if (!nc->has_victim || nc->victim_is_dir)
+		return;
+	if (removed && dc->victim && node_set_pinned(dc->victim, nc->store))
+		return; /* the node's last close will unpin */
+	store_unpin(nc->store, &nc->victim);
+}
+
+/*
+ * Links and names are part of a child's state: its change value moves, too.
+ * The victim and what is moved, linked or made; a removed directory ends.
+ */
+struct children {
+	bool has_victim, has_child;
+	struct attrs_change victim, child;
+};
+
+static void children_begin(struct name_change *nc, struct children *ch)
+{
+	struct nfs_server *server = nc->c->server;
+	const struct export *export = nc->c->fh.export;
+
+	ch->has_victim = nc->has_victim && !nc->victim_is_dir;
+	ch->has_child = nc->child.len != 0;
+	if (ch->has_victim)
+		attrs_change_begin(&ch->victim, server, export, &nc->victim);
+	if (ch->has_child)
+		attrs_change_begin(&ch->child, server, export, &nc->child);
+}
+
+/* What has just been made had no value before: nothing to keep apart. */
+static bool read_new_child(struct name_change *nc, struct attr *attr)
+{
+	return nc->child.len != 0 &&
+		attrs_read(nc->c->server, nc->store, &nc->child, attr) ==
+		NFS4_OK;
+}
+
+static void tell_attrs(
+	struct name_change *nc, struct dirchange *dc, const struct attr *attr)
+{
+	for (int i = 0; i < dirs_of(nc); i++) {
+		struct dir_change *change = &nc->change[i];
+
+		if (change->kind == CHANGE_REMOVE_ENTRY ||
+			!dirchange_wants_attrs(dc, i))
+			continue;
+		change->entry.has_attr = true;
+		change->entry.attr = *attr;
+	}
+}
+
+static bool attrs_are_wanted(const struct name_change *nc, struct dirchange *dc)
+{
+	return dirchange_wants_attrs(dc, 0) ||
+		(nc->dir[1] && dirchange_wants_attrs(dc, 1));
+}
+
+static void children_end(struct name_change *nc, struct children *ch,
+	struct dirchange *dc, bool changed)
+{
+	struct attr attr;
+	bool known = false;
+
+	if (ch->has_victim)
+		attrs_change_end(&ch->victim, changed, NULL);
+	if (ch->has_child)
+		known = attrs_change_end(&ch->child, changed, &attr);
+	else if (changed && attrs_are_wanted(nc, dc))
+		known = read_new_child(nc, &attr);
+	if (known)
+		tell_attrs(nc, dc, &attr);
+}
+
+static void commit(struct name_change *nc, struct dirchange *dc,
+	const int64_t before_ns[2])
+{
+	struct dir_change *changes[2] = {
+		&nc->change[0], nc->dir[1] ? &nc->change[1] : NULL};
+	int64_t after_ns[2] = {before_ns[0], before_ns[1]};
+
+	settle_victim(nc, dc, true);
+	read_ctimes(nc, after_ns); /* on failure the old ones: values move */
+	dirchange_commit(dc, changes, after_ns);
+}
+
+/* Inside the section and admitted: change it, or say why not. */
+static nfsstat4 apply_inside(struct name_change *nc, struct dirchange *dc,
+	const int64_t before_ns[2])
+{
+	struct children children;
+	nfsstat4 status = pin_victim(nc);
+
+	if (status != NFS4_OK) {
+		dirchange_abort(dc);
+		return status;
+	}
+	for (int i = 0; i < dirs_of(nc); i++)
+		nc->change[i].no_position = !dirchange_is_told(dc, i);
+	children_begin(nc, &children);
+	status = errmap_status(nc->apply(nc));
+	children_end(nc, &children, dc, status == NFS4_OK);
+	if (status == NFS4_OK) {
+		commit(nc, dc, before_ns);
+		return NFS4_OK;
+	}
+	settle_victim(nc, dc, false);
+	dirchange_abort(dc);
+	return status;
+}
+
+/* The dry check, then whether the other holders allow it. */
+static nfsstat4 admit(struct name_change *nc, struct dirchange *dc,
+	int64_t before_ns[2], bool *recalling)
+{
+	struct dirchange_plan plan = {.victim = NULL};
+	nfsstat4 status = nc->check(nc, &plan);
+
+	if (status == NFS4_OK)
+		status = read_ctimes(nc, before_ns);
+	if (status != NFS4_OK || nc->nothing)
+		return status;
+	plan.victim = nc->has_victim ? &nc->victim : NULL;
+	plan.victim_is_dir = nc->victim_is_dir;
+	plan.exact = nc->c->fh.export->atomic_changes;
+	memcpy(plan.ctime_ns, before_ns, sizeof(plan.ctime_ns));
+	status = dirchange_admit(dc, &plan);
+	*recalling = status == NFS4ERR_DELAY;
+	return status;
+}
+
+static nfsstat4 attempt(
+	struct name_change *nc, struct dirchange *dc, bool *recalling)
+{
+	int64_t before_ns[2] = {0};
+	nfsstat4 status;
+
+	*recalling = false;
+	nc->has_victim = false;
+	status = dirchange_begin(dc, nc->c->server->state, nc->c->client,
+		nc->dir[0], nc->dir[1]);
+	if (status != NFS4_OK)
+		return status;
+	status = admit(nc, dc, before_ns, recalling);
+	if (status != NFS4_OK || nc->nothing) {
+		dirchange_abort(dc);
+		return status;
+	}
+	return apply_inside(nc, dc, before_ns);
+}
+
+/* Outside every lock; a reply says "done" only for what is on disk. */
+static nfsstat4 make_durable(const struct name_change *nc)
+{
+	int err = 0;
+
+	if (nc->dir[1])
+		err = store_sync_entry(nc->store, nc->dir[1],
+			nc->child.len ? &nc->child : NULL);
+	if (err == 0)
+		err = store_sync_entry(nc->store, nc->dir[0],
+			!nc->dir[1] && nc->child.len ? &nc->child : NULL);
+	return errmap_status(err);
+}
+
+static void fill_info(struct name_change *nc)
+{
+	for (int i = 0; i < dirs_of(nc); i++) {
+		nc->info[i].atomic = nc->c->fh.export->atomic_changes;
+		nc->info[i].before = nc->change[i].before;
+		nc->info[i].after = nc->change[i].after;
+	}
+}
+
+/* Nothing moved: before and after are what the directories have now. */
+static nfsstat4 fill_info_unchanged(struct name_change *nc)
+{
+	for (int i = 0; i < dirs_of(nc); i++) {
+		struct attr attr;
+		nfsstat4 status =
+			attrs_read(nc->c->server, nc->store, nc->dir[i], &attr);
+
+		if (status != NFS4_OK)
+			return status;
+		nc->info[i].atomic = nc->c->fh.export->atomic_changes;
+		nc->info[i].before = attr.change;
+		nc->info[i].after = attr.change;
+	}
+	return NFS4_OK;
+}
+
+nfsstat4 change_run(struct name_change *nc)
+{
+	struct dirchange dc = {0};
+	bool recalling;
+	nfsstat4 status;
+
+	do {
+		status = attempt(nc, &dc, &recalling);
+	} while (recalling && dirchange_wait(&dc));
+	if (status != NFS4_OK)
+		return status;
+	if (nc->nothing)
+		return fill_info_unchanged(nc);
+	fill_info(nc);
+	return make_durable(nc);
+}

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: MIT */
+/* GET_DIR_DELEGATION, DELEGRETURN (RFC 8881 18.39, 18.6). */
+#include "nfs/ops.h"
+
+#include <endian.h>
+#include <string.h>
+
+#include "nfs/errmap.h"
+#include "state/deleg.h"
+#include "state/dirdeleg.h"
+#include "store/store.h"
+#include "wire/fattr4.h"
+
+/*
+ * May the caller list and search the directory? Who may not read it must not
+ * learn its names from notifications either (DD-12).
+ */
+static bool may_watch(struct compound *c)
+{
+	const uint32_t need = STORE_MAY_READ | STORE_MAY_EXECUTE;
+	uint32_t granted;
+
+	return store_access(c->fh.export->store, &c->cred, &c->fh.id, need,
+		       &granted) == 0 &&
+		granted == need;
+}
+
+static void unavailable(GET_DIR_DELEGATION4res_non_fatal *res)
+{
+	res->gddrnf_status = GDD4_UNAVAIL;
+	res->gddrnf_will_signal_deleg_avail = false;
+}
+
+static nfsstat4 request_grant(struct compound *c,
+	const GET_DIR_DELEGATION4args *args, struct dirdeleg_grant *grant)
+{
+	uint8_t fh[NFS4_FHSIZE];
+	const bitmap4 can_child = fattr4_child_notifiable();
+	const bitmap4 can_dir = fattr4_dir_notifiable();
+	struct dirdeleg_request request = {
+		.notify = args->gdda_notification_types,
+		.child_attrs =
+			bitmap4_and(&args->gdda_child_attributes, &can_child),
+		.dir_attrs = bitmap4_and(&args->gdda_dir_attributes, &can_dir),
+		.fh = fh,
+		.fh_len = fh_encode(c->server, c->fh.export, &c->fh.id, fh),
+		.will_own_order = true,
+	};
+
+	session_slot_ref(c->slot, &request.slot);
+	return dirdeleg_grant(c->client, &c->fh.id, &request, grant);
+}
+
+static void answer_grant(const struct dirdeleg_grant *grant, uint64_t verifier,
+	GET_DIR_DELEGATION4res_non_fatal *res)
+{
+	GET_DIR_DELEGATION4resok *ok = &res->gddrnf_resok4;
+
+	res->gddrnf_status = GDD4_OK;
+	verifier = htobe64(verifier);
+	memcpy(ok->gddr_cookieverf, &verifier, sizeof(verifier));
+	ok->gddr_stateid = grant->stateid;
+	ok->gddr_notification = grant->notify;
+	ok->gddr_child_attributes = grant->child_attrs;
+	ok->gddr_dir_attributes = grant->dir_attrs;
+}
+
+static nfsstat4 check_is_dir(struct compound *c)
+{
+	struct attr attr;
+	nfsstat4 status = errmap_status(
+		store_getattr(c->fh.export->store, &c->fh.id, &attr));
+
+	if (status != NFS4_OK)
+		return status;
+	return attr.type == OBJECT_DIR ? NFS4_OK : NFS4ERR_NOTDIR;
+}
+
+/* A refusal is never an error: the client's GETATTR stands behind it (DD-01). */
+nfsstat4 op_get_dir_delegation(
+	struct compound *c, const nfs_argop4 *arg, nfs_resop4 *res)
+{
+	GET_DIR_DELEGATION4res_non_fatal *answer =
+		&res->opget_dir_delegation.gddr_res_non_fatal4;
+	struct store *store = c->fh.export->store;
+	struct dirdeleg_grant grant;
+	uint64_t verifier;
+	nfsstat4 status;
+
+	if (!state_get_config(c->server->state)->dir_delegations)
+		return NFS4ERR_NOTSUPP;
+	status = check_is_dir(c);
+	if (status != NFS4_OK)
+		return status;
+	unavailable(answer);
+	if (!may_watch(c) ||
+		store_dir_verifier(store, &c->fh.id, &verifier) < 0)
+		return NFS4_OK;
+	status = request_grant(c, &arg->opget_dir_delegation, &grant);
+	if (status != NFS4_OK || !grant.granted)
+		return status;
+	/* Again, under the delegation: from now on a move is told. */
+	store_dir_verifier(store, &c->fh.id, &verifier);
+	answer_grant(&grant, verifier, answer);
+	compound_set_stateid(c, &grant.stateid);
+	return NFS4_OK;
+}
+
+nfsstat4 op_delegreturn(
+	struct compound *c, const nfs_argop4 *arg, nfs_resop4 *res)
+{
+	struct stateid *sid;
+	stateid4 wire;
+	nfsstat4 status =
+		compound_stateid(c, &arg->opdelegreturn.deleg_stateid, &wire);
+
+	if (status == NFS4_OK)
+		status = stateid_lookup(c->client, &wire,
+			STATEID_DELEG_DIR | STATEID_DELEG_FILE, &sid);
+	if (status != NFS4_OK)
+		return status;
+	status = deleg_return(sid, &c->fh.id);
+	stateid_put(sid);
+	return status;
+}

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: MIT */
+/* Filehandles: who is current, who is saved, and steps between them. */
+#include "nfs/ops.h"
+
+#include "nfs/errmap.h"
+#include "store/store.h"
+
+nfsstat4 op_putfh(struct compound *c, const nfs_argop4 *arg, nfs_resop4 *res)
+{
+	struct fh fh;
+	nfsstat4 status = fh_decode(c->server, &arg->opputfh.object, &fh);
+
+	if (status != NFS4_OK)
+		return status;
+	status = errmap_status(store_probe(fh.export->store, &fh.id));
+	if (status != NFS4_OK)
+		return status;
+	compound_set_fh(c, fh.export, &fh.id);
+	return NFS4_OK;
+}
+
+/* The public filehandle is the root (RFC 8881 4.1.2 lets it be). */
+nfsstat4 op_putrootfh(
+	struct compound *c, const nfs_argop4 *arg, nfs_resop4 *res)
+{
+	struct export *export = &c->server->export;
+
+	compound_set_fh(c, export, &export->root);
+	return NFS4_OK;
+}
+
+nfsstat4 op_getfh(struct compound *c, const nfs_argop4 *arg, nfs_resop4 *res)
+{
+	uint8_t *buf = arena_alloc(c->arena, NFS4_FHSIZE);
+	GETFH4resok *ok = &res->opgetfh.resok4;
+
+	if (!buf)
+		return NFS4ERR_DELAY;
+	ok->object.data = buf;
+	ok->object.len = fh_encode(c->server, c->fh.export, &c->fh.id, buf);
+	return NFS4_OK;
+}
+
+nfsstat4 op_savefh(struct compound *c, const nfs_argop4 *arg, nfs_resop4 *res)
+{
+	c->saved = c->fh;
+	c->saved_sid = c->sid;
+	return NFS4_OK;
+}
+
+nfsstat4 op_restorefh(
+	struct compound *c, const nfs_argop4 *arg, nfs_resop4 *res)
+{
+	compound_set_fh(c, c->saved.export, &c->saved.id);
+	c->sid = c->saved_sid;
+	return NFS4_OK;
+}
+
+/* A symlink to look into is SYMLINK, not NOTDIR (RFC 8881 18.13.4). */
+nfsstat4 fh_not_a_directory(struct compound *c, nfsstat4 status)
+{
+	struct attr attr;
+
+	if (status != NFS4ERR_NOTDIR)
+		return status;
+	if (store_getattr(c->fh.export->store, &c->fh.id, &attr) == 0 &&
+		attr.type == OBJECT_SYMLINK)
+		return NFS4ERR_SYMLINK;
+	return status;
+}
+
+nfsstat4 op_lookup(struct compound *c, const nfs_argop4 *arg, nfs_resop4 *res)
+{
+	struct fileid child;
+	struct name name;
+	nfsstat4 status = compound_name(&arg->oplookup.objname, &name);
+
+	if (status != NFS4_OK)
+		return status;
+	status = errmap_status(store_lookup(
+		c->fh.export->store, &c->cred, &c->fh.id, name, &child));
+	if (status != NFS4_OK)
+		return fh_not_a_directory(c, status);
+	compound_set_fh(c, c->fh.export, &child);
+	return NFS4_OK;
+}
+
+nfsstat4 op_lookupp(struct compound *c, const nfs_argop4 *arg, nfs_resop4 *res)
+{
+	struct fileid parent;
+	nfsstat4 status = errmap_status(store_lookup_parent(
+		c->fh.export->store, &c->cred, &c->fh.id, &parent));
+
+	if (status != NFS4_OK)
+		return fh_not_a_directory(c, status);
+	compound_set_fh(c, c->fh.export, &parent);
+	return NFS4_OK;
+}
+
+/* What the export accepts: AUTH_SYS, for every name alike (SV-12). */
+static nfsstat4 answer_secinfo(struct compound *c, SECINFO4res *res)
+{
+	secinfo4 *info = arena_array(c->arena, 1, sizeof(*info));
+
+	if (!info)
+		return NFS4ERR_DELAY;
+	info->flavor = AUTH_SYS;
+	res->resok4.count = 1;
+	res->resok4.items = info;
+	c->fh.export = NULL; /* both operations consume it (18.29.3) */
+	return NFS4_OK;
+}
+
+nfsstat4 op_secinfo(struct compound *c, const nfs_argop4 *arg, nfs_resop4 *res)
+{
+	struct fileid child;
+	struct name name;
+	nfsstat4 status = compound_name(&arg->opsecinfo.name, &name);
+
+	if (status != NFS4_OK)
+		return status;
+	status = errmap_status(store_lookup(
+		c->fh.export->store, &c->cred, &c->fh.id, name, &child));
+	if (status != NFS4_OK)
+		return fh_not_a_directory(c, status);
+	return answer_secinfo(c, &res->opsecinfo);
+}
+
+nfsstat4 op_secinfo_no_name(
+	struct compound *c, const nfs_argop4 *arg, nfs_resop4 *res)
+{
+	struct fileid parent;
+	nfsstat4 status = NFS4_OK;
+
+	if (arg->opsecinfo_no_name == SECINFO_STYLE4_PARENT)
+		status = errmap_status(store_lookup_parent(
+			c->fh.export->store, &c->cred, &c->fh.id, &parent));
+	if (status != NFS4_OK)
+		return status;
+	return answer_secinfo(c, &res->opsecinfo_no_name);
+}

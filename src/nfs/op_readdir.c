@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: MIT */
+/* READDIR (RFC 8881 18.23). */
+#include "nfs/ops.h"
+
+#include <endian.h>
+#include <string.h>
+
+#include "nfs/attrs.h"
+#include "nfs/errmap.h"
+#include "store/store.h"
+
+/* What follows the last entry: "no more entries" and eof. */
+#define TAIL_SIZE 8
+
+struct readdir_page {
+	struct compound *c;
+	const bitmap4 *want;
+	bool want_error;   /* rdattr_error was asked for */
+	size_t end;        /* entries must not pass this position */
+	size_t names_left; /* what dircount leaves: names and cookies only */
+	uint32_t entries;
+	nfsstat4 status;
+};
+
+/* The child's attributes, or what replaces them when they cannot be had. */
+static nfsstat4 put_attrs(
+	struct readdir_page *page, struct name name, struct xdr *out)
+{
+	struct compound *c = page->c;
+	uint64_t clock_ns = clock_file_ns(c->server->clock);
+	struct fileid child;
+	struct attr attr;
+	nfsstat4 status = errmap_status(store_lookup_attr(
+		c->fh.export->store, &c->cred, &c->fh.id, name, &child, &attr));
+
+	if (status == NFS4_OK)
+		status = attrs_fill_change_late(c->server, c->fh.export->store,
+			&child, clock_ns, &attr);
+	if (status == NFS4_OK)
+		return attrs_encode(c, &child, &attr, page->want, out);
+	if (status == NFS4ERR_NOENT || status == NFS4ERR_STALE ||
+		!page->want_error)
+		return status;
+	return attrs_encode_error(status, out);
+}
+
+/* One entry, whole or not at all. */
+static bool emit_entry(void *ctx, struct name name, uint64_t cookie)
+{
+	struct readdir_page *page = ctx;
+	struct xdr *out = &page->c->call->out;
+	const struct xdr_opaque wire_name =
+		xdr_opaque_from(name.data, name.len);
+	size_t cost = 12 + xdr_padded(name.len);
+	size_t mark = xdr_mark(out);
+	nfsstat4 status;
+
+	if (page->entries > 0 && cost > page->names_left)
+		return false;
+	xdr_put_bool(out, true);
+	xdr_put_u64(out, cookie);
+	xdr_put_opaque_var(out, &wire_name, NAME_LEN_MAX);
+	status = put_attrs(page, name, out);
+	if (status == NFS4_OK && !out->bad && xdr_pos(out) <= page->end) {
+		page->entries++;
+		page->names_left -=
+			cost < page->names_left ? cost : page->names_left;
+		return true;
+	}
+	xdr_truncate(out, mark);
+	if (status == NFS4ERR_NOENT ||
+		status == NFS4ERR_STALE) /* gone by now */
+		return true;
+	page->status = status;
+	return false;
+}
+
+/* Positions in the reply, after what the client and the session allow. */
+static nfsstat4 open_page(struct readdir_page *page, const READDIR4args *args)
+{
+	struct xdr *out = &page->c->call->out;
+	size_t room = xdr_left(out);
+
+	/* maxcount covers all of READDIR4resok: verifier, list, eof. */
+	if (args->maxcount < 8 + TAIL_SIZE)
+		return NFS4ERR_TOOSMALL;
+	if (args->maxcount < room)
+		room = args->maxcount;
+	if (room < 8 + TAIL_SIZE)
+		return NFS4ERR_REP_TOO_BIG;
+	page->end = xdr_pos(out) + room - TAIL_SIZE;
+	page->names_left = args->dircount ? args->dircount : SIZE_MAX;
+	return NFS4_OK;
+}
+
+static nfsstat4 list_entries(struct readdir_page *page,
+	const READDIR4args *args, struct store_page *listed)
+{
+	struct compound *c = page->c;
+	uint64_t verifier;
+	nfsstat4 status;
+
+	memcpy(&verifier, args->cookieverf, sizeof(verifier));
+	verifier = be64toh(verifier);
+	status = errmap_status(store_readdir(c->fh.export->store, &c->cred,
+		&c->fh.id, args->cookie, verifier, emit_entry, page, listed));
+	if (status != NFS4_OK)
+		return fh_not_a_directory(c, status);
+	if (page->entries > 0 || listed->eof)
+		return NFS4_OK;
+	return page->status != NFS4_OK ? page->status : NFS4ERR_TOOSMALL;
+}
+
+nfsstat4 op_readdir(struct compound *c, const nfs_argop4 *arg, nfs_resop4 *res)
+{
+	const READDIR4args *args = &arg->opreaddir;
+	struct xdr *out = &c->call->out;
+	struct readdir_page page = {
+		.c = c,
+		.want = &args->attr_request,
+		.want_error =
+			bitmap4_has(&args->attr_request, FATTR4_RDATTR_ERROR),
+	};
+	struct store_page listed = {0};
+	uint64_t verifier;
+	size_t verifier_at;
+	nfsstat4 status;
+
+	if (args->cookie == 1 || args->cookie == 2)
+		return NFS4ERR_BAD_COOKIE;
+	status = open_page(&page, args);
+	if (status != NFS4_OK)
+		return status;
+	verifier_at = xdr_reserve(out, NFS4_VERIFIER_SIZE);
+	status = list_entries(&page, args, &listed);
+	if (status != NFS4_OK)
+		return status;
+	verifier = htobe64(listed.verifier);
+	memcpy(out->data + verifier_at, &verifier, sizeof(verifier));
+	xdr_put_bool(out, false);
+	xdr_put_bool(out, listed.eof);
+	return NFS4_OK;
+}

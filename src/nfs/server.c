@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: MIT */
+#include "nfs/server.h"
+
+#include <errno.h>
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "nfs/cb.h"
+#include "nfs/compound.h"
+#include "rpc/rpc.h"
+
+/* nobody and nogroup, where root is squashed to. */
+#define ANON_ID 65534
+
+/* RPC header and credentials around a compound, generously. */
+#define RPC_OVERHEAD 1024
+
+/* ---- what state asks of this floor ---- */
+
+static void unpin(void *ctx, void *store, const struct fileid *id)
+{
+	store_unpin(store, id);
+}
+
+static void conn_bound(void *ctx, void *conn, bool bound)
+{
+	rpc_conn_set_bound(conn, bound);
+}
+
+static void conn_get(void *ctx, void *conn)
+{
+	rpc_conn_get(conn);
+}
+
+static void conn_put(void *ctx, void *conn)
+{
+	rpc_conn_put(conn);
+}
+
+static struct state_ops state_ops_for(struct nfs_server *server)
+{
+	return (struct state_ops){
+		.send_recall = cb_recall_send,
+		.send_notify = cb_notify_send,
+		.send_probe = cb_probe_send,
+		.cb_ready = cb_ready,
+		.unpin = unpin,
+		.conn_bound = conn_bound,
+		.conn_get = conn_get,
+		.conn_put = conn_put,
+		.ctx = server,
+	};
+}
+
+/* ---- start and stop ---- */
+
+void nfs_server_config_default(struct nfs_server_config *config,
+	struct clock *clock, struct timers *timers)
+{
+	*config = (struct nfs_server_config){
+		.clock = clock,
+		.timers = timers,
+		.export = {.id = 1,
+			.root_squash = true,
+			.anon_uid = ANON_ID,
+			.anon_gid = ANON_ID},
+	};
+	state_config_default(&config->state);
+	config->state.clock = clock;
+	config->state.timers = timers;
+	config->state.max_request = NFS_RECORD_MAX;
+	config->state.max_response = NFS_RECORD_MAX;
+	rpc_config_default(&config->rpc);
+	config->rpc.clock = clock;
+	config->rpc.timers = timers;
+	config->rpc.max_record = NFS_RECORD_MAX + RPC_OVERHEAD;
+}
+
+static int start_state(
+	struct nfs_server *server, const struct nfs_server_config *config)
+{
+	struct state_config state = config->state;
+
+	state.ops = state_ops_for(server);
+	server->state = state_new(&state);
+	return server->state ? 0 : -ENOMEM;
+}
+
+static int start_rpc(
+	struct nfs_server *server, const struct nfs_server_config *config)
+{
+	struct rpc_config rpc = config->rpc;
+
+	server->program = (struct rpc_program){
+		.number = NFS_PROGRAM,
+		.version_low = NFS_VERSION4,
+		.version_high = NFS_VERSION4,
+		.run = compound_run,
+		.conn_closed = compound_conn_closed,
+		.ctx = server,
+	};
+	rpc.programs = &server->program;
+	rpc.nprograms = 1;
+	rpc.stuck_ms = config->state.lease_ms;
+	server->rpc = rpc_new(&rpc);
+	return server->rpc ? 0 : -errno;
+}
+
+int nfs_server_start(
+	const struct nfs_server_config *config, struct nfs_server **ret)
+{
+	struct nfs_server *server;
+	int err;
+
+	if (sodium_init() < 0)
+		return -ENOSYS;
+	server = calloc(1, sizeof(*server));
+	if (!server)
+		return -ENOMEM;
+	server->clock = config->clock;
+	server->timers = config->timers;
+	server->export = config->export;
+	memcpy(server->handle_key, config->handle_key,
+		sizeof(server->handle_key));
+	err = store_root(server->export.store, &server->export.root);
+	if (err == 0)
+		err = start_state(server, config);
+	if (err == 0)
+		err = start_rpc(server, config);
+	if (err < 0) {
+		state_free(server->state);
+		free(server);
+		return err;
+	}
+	*ret = server;
+	return 0;
+}
+
+void nfs_server_stop(struct nfs_server *server)
+{
+	if (!server)
+		return;
+	rpc_free(server->rpc);
+	state_free(server->state);
+	free(server);
+}

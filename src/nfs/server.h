@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the NFS floor needs to serve: the endpoint it answers on, the state
+ * manager, the exports and the keys. The daemon builds one; protocol tests
+ * build one over a socketpair and a memory store.
+ */
+#ifndef NFS_SERVER_H
+#define NFS_SERVER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/clock.h"
+#include "base/timer.h"
+#include "rpc/rpc.h"
+#include "state/state.h"
+#include "store/store.h"
+
+#define NFS_PROGRAM  100003
+#define NFS_VERSION4 4
+
+/* The most one READ or WRITE moves (maxread, maxwrite). */
+#define NFS_IO_MAX (1024 * 1024)
+
+/* The largest record: one WRITE and what stands around it. */
+#define NFS_RECORD_MAX (NFS_IO_MAX + 16 * 1024)
+
+/* One exported tree. Today there is one, and it is the root. */
+struct export
+{
+	uint32_t id; /* in filehandles: survives a restart */
+	struct store *store;
+	struct fileid root;
+	struct rpc_gate gate; /* this store's share of permits */
+	bool read_only;
+	bool root_squash;
+	bool atomic_changes; /* nobody else writes here: change_info4 */
+	uint32_t anon_uid;
+	uint32_t anon_gid;
+};
+
+struct nfs_server {
+	struct rpc *rpc;
+	struct rpc_program program; /* what `rpc` runs: us */
+	struct state *state;
+	struct clock *clock;   /* borrowed */
+	struct timers *timers; /* borrowed */
+	struct export export;
+	uint8_t handle_key[16]; /* MAC key of filehandles */
+};
+
+struct nfs_server_config {
+	struct clock *clock;       /* borrowed */
+	struct timers *timers;     /* borrowed */
+	struct state_config state; /* ops are filled in by the server */
+	struct rpc_config rpc;     /* programs are filled in by the server */
+	struct export export;      /* root is filled in by the server */
+	uint8_t handle_key[16];
+};
+
+/* Defaults of both floors below, sized to each other. */
+void nfs_server_config_default(struct nfs_server_config *config,
+	struct clock *clock, struct timers *timers);
+
+/*
+ * A running server without connections: rpc_listen() or rpc_add_socket() on
+ * its `rpc` next. 0 or -errno. The store stays the caller's and must outlive
+ * the server.
+ */
+int nfs_server_start(
+	const struct nfs_server_config *config, struct nfs_server **ret);
+
+/* Close all connections, end all clients, free. */
+void nfs_server_stop(struct nfs_server *server);
+
+#endif
