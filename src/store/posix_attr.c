@@ -310,19 +310,84 @@ static int set_size(struct posix *p, const struct cred *cred,
 	return 0;
 }
 
+static bool in_group(const struct cred *cred, uint32_t gid)
+{
+	if (cred->gid == gid)
+		return true;
+	for (uint32_t i = 0; i < cred->ngroups; i++) {
+		if (cred->groups[i] == gid)
+			return true;
+	}
+	return false;
+}
+
+/* chown(2): root gives files away, owners share them with their groups. */
+static int check_owner(const struct posix *p, const struct cred *cred,
+	const struct attr *attr, const struct setattr *set)
+{
+	bool owner = caller_uid() == attr->uid;
+
+	if ((set->mask & SETATTR_UID) && !(owner && set->uid == attr->uid))
+		return -EPERM;
+	if (!(set->mask & SETATTR_GID))
+		return 0;
+	if (!owner)
+		return -EPERM;
+	/* Whose groups we have ourselves only the kernel knows. */
+	return !p->can_switch || set->gid == attr->gid ||
+			in_group(cred, set->gid)
+		? 0
+		: -EPERM;
+}
+
+/*
+ * The kernel checks all that one setattr asks for before it changes anything;
+ * we need several calls and must not stop half way. setattr_prepare() of the
+ * kernel, but for what only the calls can tell.
+ */
+static int check_set(struct posix *p, const struct cred *cred,
+	const struct attr *attr, const struct setattr *set)
+{
+	const uint32_t mode = SETATTR_MODE | SETATTR_MODE_MASKED;
+	scope_caller err = caller_enter(p->can_switch, cred);
+
+	if (err)
+		return err;
+	if ((set->mask & mode) && attr->type == OBJECT_SYMLINK)
+		return -EOPNOTSUPP;
+	if (caller_is_privileged(p->can_switch, cred))
+		return 0;
+	if ((set->mask & (mode | TIMES_GIVEN)) && caller_uid() != attr->uid)
+		return -EPERM;
+	return check_owner(p, cred, attr, set);
+}
+
+/* What is left to set when the size has been: it sets the time, too. */
+static struct setattr without_size(const struct setattr *set)
+{
+	struct setattr rest = *set;
+
+	if (set->mask & SETATTR_SIZE)
+		rest.mask &= ~(SETATTR_SIZE | SETATTR_MTIME_NOW);
+	return rest;
+}
+
 int posix_setattr(struct store *s, const struct cred *cred,
 	const struct fileid *id, int io, const struct setattr *set)
 {
 	struct posix *p = posix_of(s);
+	const struct setattr rest = without_size(set);
 	scope_fh *fh = NULL;
 	struct attr attr;
 	int err = posix_getattr(s, id, &attr);
 
 	if (!err)
+		err = check_set(p, cred, &attr, set);
+	if (!err)
 		err = posix_path(p, id, &fh);
 	if (!err && (set->mask & SETATTR_SIZE))
 		err = set_size(p, cred, id, io, set->size);
 	if (!err)
-		err = posix_apply(p, cred, fh->fd, set);
+		err = posix_apply(p, cred, fh->fd, &rest);
 	return err || !set->mask ? err : posix_sync_object(p, id);
 }

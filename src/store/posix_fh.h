@@ -141,7 +141,10 @@ bool fh_is_dirty_locked(const struct fh *fh);
 /* Remember that a sync of @id failed with @err (< 0): fh_commit() tells. */
 void fh_keep_error(struct fh_cache *c, const struct fileid *id, int err);
 
-/* fsync of any other descriptor; failing changes the verifier as well. */
+/*
+ * fsync of any other descriptor; failing changes the verifier as well, but for
+ * -EINVAL: there is no such thing as syncing it.
+ */
 int fh_sync_fd(struct fh_cache *c, int fd);
 
 /* store_commit(): syncs what is unsynced, and reports an error kept. */

@@ -285,8 +285,10 @@ static int sync_file(struct posix *p, const struct fileid *id, int path_fd)
 static int sync_dir(struct posix *p, int path_fd)
 {
 	scope_fd int fd = posix_open_listing(path_fd);
+	int err = fd < 0 ? fd : fh_sync_fd(&p->cache, fd);
 
-	return fd < 0 ? fd : fh_sync_fd(&p->cache, fd);
+	return err == -EINVAL ? 0
+			      : err; /* nothing there that could be synced */
 }
 
 int posix_sync_object(struct posix *p, const struct fileid *id)

@@ -122,7 +122,7 @@ static int open_up(int fd)
 /* Move *@fd one step up. @st: of *@fd, before and after. */
 static int step_up(int *fd, struct statx *st)
 {
-	uint64_t inode = st->stx_ino;
+	struct statx below = *st;
 	int err, up = open_up(*fd);
 
 	if (up < 0)
@@ -130,7 +130,7 @@ static int step_up(int *fd, struct statx *st)
 	close(*fd);
 	*fd = up;
 	err = posix_stat(up, st);
-	if (!err && st->stx_ino == inode)
+	if (!err && same_object(st, &below))
 		err = -ESTALE; /* the mount's own root, above ours */
 	return err;
 }

@@ -38,13 +38,29 @@ __attribute__((format(printf, 3, 4))) static int refuse(
 	return err;
 }
 
-static int check_process(const struct excuse *x)
+/* Secure bits could let root's capabilities outlast a change of ids. */
+static bool caller_is_harmless(bool can_switch)
+{
+	static const struct cred nobody = {.uid = 65534, .gid = 65534};
+	scope_caller err = caller_enter(can_switch, &nobody);
+
+	return !err && !caller_has_cap(CAP_DAC_READ_SEARCH) &&
+		!caller_has_cap(CAP_DAC_OVERRIDE) &&
+		!caller_has_cap(CAP_FOWNER) && !caller_has_cap(CAP_CHOWN);
+}
+
+static int check_process(bool can_switch, const struct excuse *x)
 {
 	if (!caller_has_cap(CAP_DAC_READ_SEARCH))
 		return refuse(x, -EPERM,
 			"files cannot be opened by handle without "
 			"CAP_DAC_READ_SEARCH: run as root or: "
 			"setcap cap_dac_read_search+ep herald");
+	if (!caller_is_harmless(can_switch))
+		return refuse(x, -EPERM,
+			"acting as another user keeps root's capabilities: "
+			"run without SECBIT_NO_SETUID_FIXUP and with user "
+			"65534 in the user namespace");
 	return 0;
 }
 
@@ -249,7 +265,7 @@ int posix_start(struct posix *p, const char *path, char *why, size_t why_size)
 
 	p->can_switch = caller_can_switch();
 	caller_be_server(p->can_switch);
-	err = check_process(&x);
+	err = check_process(p->can_switch, &x);
 	if (!err)
 		err = open_root(p, path, &x);
 	if (!err)

@@ -120,7 +120,7 @@ int fh_sync_fd(struct fh_cache *c, int fd)
 {
 	int err = sync_fd(fd, false);
 
-	if (err)
+	if (err && err != -EINVAL)
 		sync_failed(c, err);
 	return err;
 }

@@ -130,6 +130,24 @@ static void test_no_capability(void **state)
 	pthread_join(thread, NULL);
 }
 
+static void *start_with_fixed_caps(void *arg)
+{
+	if (prctl(PR_SET_SECUREBITS, 1 << 2) != 0) /* NO_SETUID_FIXUP */
+		abort();
+	check_refused(rig.export, "SECBIT_NO_SETUID_FIXUP");
+	return NULL;
+}
+
+/* Clients would act with root's capabilities. */
+static void test_secure_bits(void **state)
+{
+	pthread_t thread;
+
+	assert_int_equal(
+		pthread_create(&thread, NULL, start_with_fixed_caps, NULL), 0);
+	pthread_join(thread, NULL);
+}
+
 static void test_other_file_systems(void **state)
 {
 	struct fileid root;
@@ -275,6 +293,7 @@ int main(void)
 		TEST(test_not_there),
 		TEST(test_not_a_directory),
 		TEST(test_no_capability),
+		TEST(test_secure_bits),
 		TEST(test_no_handles),
 		TEST(test_other_file_systems),
 		TEST(test_read_only),
