@@ -234,12 +234,22 @@ struct rename_check {
 	struct entry victim; /* fd -1: the new name is free */
 };
 
-/* A directory must not move below itself. */
-static int check_not_inside(const struct rename_check *r)
+/*
+ * A directory must not move below itself, nor onto one that it is in: the
+ * kernel looks at these before it looks at permissions and types.
+ */
+static int check_loops(const struct rename_check *r)
 {
-	if (!is_dir(&r->source.st) || r->same_dir)
+	int err = 0;
+
+	if (r->same_dir)
 		return 0;
-	return posix_check_way_up(r->p, r->to_dir, &r->source.st);
+	if (is_dir(&r->source.st))
+		err = posix_check_way_up(r->p, r->to_dir, &r->source.st);
+	if (err || r->victim.fd < 0 || !is_dir(&r->victim.st))
+		return err;
+	err = posix_check_way_up(r->p, r->from_dir, &r->victim.st);
+	return err == -EINVAL ? -ENOTEMPTY : err;
 }
 
 static int check_rename_types(const struct rename_check *r)
@@ -264,8 +274,10 @@ static int check_rename_target(const struct rename_check *r)
 static int rename_lookup(
 	struct rename_check *r, struct name from, struct name to)
 {
-	int err = entry_open(r->p, r->from_dir, from, &r->source);
+	scope_caller err = caller_enter(r->p->can_switch, r->cred);
 
+	if (!err)
+		err = entry_open(r->p, r->from_dir, from, &r->source);
 	if (err)
 		return err;
 	err = entry_open(r->p, r->to_dir, to, &r->victim);
@@ -277,22 +289,30 @@ static bool rename_is_nothing(const struct rename_check *r)
 	return r->victim.fd >= 0 && fileid_equal(&r->source.id, &r->victim.id);
 }
 
-/* In the kernel's order (vfs_rename), as the caller. */
-static int check_rename_as(
-	struct rename_check *r, struct name from, struct name to)
+/* vfs_rename() of the kernel. */
+static int check_rename_as(const struct rename_check *r)
 {
 	scope_caller err = caller_enter(r->p->can_switch, r->cred);
 
 	if (!err)
-		err = rename_lookup(r, from, to);
-	if (err || rename_is_nothing(r))
-		return err;
-	err = check_entry_removable(r->p, r->cred, r->from_dir, &r->source);
+		err = check_entry_removable(
+			r->p, r->cred, r->from_dir, &r->source);
 	if (!err)
 		err = check_rename_target(r);
 	/* `..` of a directory that moves is written. */
 	if (!err && is_dir(&r->source.st) && !r->same_dir)
 		err = posix_may(r->source.fd, W_OK);
+	return err;
+}
+
+static int check_rename_possible(const struct rename_check *r)
+{
+	int err = check_loops(r);
+
+	if (!err)
+		err = check_rename_as(r);
+	if (!err && r->victim.fd >= 0 && is_dir(&r->victim.st))
+		err = posix_check_empty(r->victim.fd);
 	return err;
 }
 
@@ -316,13 +336,10 @@ static void fill_plan(
 static int check_rename(struct rename_check *r, struct name from,
 	struct name to, struct store_rename_plan *plan)
 {
-	int err = check_rename_as(r, from, to);
+	int err = rename_lookup(r, from, to);
 
-	if (!err && !rename_is_nothing(r)) {
-		err = check_not_inside(r);
-		if (!err && r->victim.fd >= 0 && is_dir(&r->victim.st))
-			err = posix_check_empty(r->victim.fd);
-	}
+	if (!err && !rename_is_nothing(r))
+		err = check_rename_possible(r);
 	if (!err)
 		fill_plan(r, plan);
 	entry_close(&r->source);
