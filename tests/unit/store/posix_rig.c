@@ -2,11 +2,13 @@
 #include "posix_rig.h"
 
 #include <dirent.h>
+#include <linux/capability.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -23,9 +25,24 @@ void rig_need_root(void)
 	exit(SKIPPED);
 }
 
+void rig_set_admin(bool on)
+{
+	struct __user_cap_header_struct head = {_LINUX_CAPABILITY_VERSION_3, 0};
+	struct __user_cap_data_struct data[2];
+	uint32_t bit = 1u << CAP_SYS_ADMIN;
+
+	assert_int_equal(syscall(SYS_capget, &head, data), 0);
+	if (on)
+		data[0].effective |= bit;
+	else
+		data[0].effective &= ~bit;
+	assert_int_equal(syscall(SYS_capset, &head, data), 0);
+}
+
 void rig_init(struct posix_rig *r)
 {
-	*r = (struct posix_rig){.max_fds = RIG_FDS};
+	*r = (struct posix_rig){
+		.max_fds = RIG_FDS, .index_budget = TEST_BUDGET};
 	strcpy(r->base, "/var/tmp/herald-posix-XXXXXX");
 	assert_non_null(mkdtemp(r->base));
 	assert_int_equal(chmod(r->base, 0755), 0);
@@ -44,7 +61,7 @@ void rig_start(struct posix_rig *r)
 	};
 	char why[256] = "";
 
-	r->index = dirindex_new(&r->clock, test_cookie_secret, TEST_BUDGET);
+	r->index = dirindex_new(&r->clock, test_cookie_secret, r->index_budget);
 	assert_non_null(r->index);
 	options.index = r->index;
 	r->store = posix_new(&options, why, sizeof(why));

@@ -21,6 +21,7 @@ struct posix_rig {
 	char base[64];    /* a directory of the test's own */
 	char export[80];  /* below it: the store's root, mode 01777 */
 	unsigned max_fds; /* set before rig_start() to have another budget */
+	size_t index_budget;
 	struct clock clock;
 	struct dirindex *index;
 	struct store *store;
@@ -29,6 +30,9 @@ struct posix_rig {
 
 /* Exit with 77 (skipped) unless run as root. First thing in main(). */
 void rig_need_root(void);
+
+/* CAP_SYS_ADMIN of this thread; a store started without has no clone. */
+void rig_set_admin(bool on);
 
 /* Directories, then the store on them. */
 void rig_init(struct posix_rig *r);

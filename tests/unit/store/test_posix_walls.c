@@ -6,7 +6,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/capability.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,7 +13,6 @@
 #include <stdlib.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -24,21 +22,6 @@
 
 static struct posix_rig rig;
 static bool cloned;
-
-/* Take CAP_SYS_ADMIN out of this thread's effective set, or put it back. */
-static void set_admin(bool on)
-{
-	struct __user_cap_header_struct head = {_LINUX_CAPABILITY_VERSION_3, 0};
-	struct __user_cap_data_struct data[2];
-	uint32_t bit = 1u << CAP_SYS_ADMIN;
-
-	assert_int_equal(syscall(SYS_capget, &head, data), 0);
-	if (on)
-		data[0].effective |= bit;
-	else
-		data[0].effective &= ~bit;
-	assert_int_equal(syscall(SYS_capset, &head, data), 0);
-}
 
 static int setup_cloned(void **state)
 {
@@ -51,9 +34,9 @@ static int setup_cloned(void **state)
 static int setup_plain(void **state)
 {
 	rig_init(&rig);
-	set_admin(false);
+	rig_set_admin(false);
 	rig_start(&rig);
-	set_admin(true);
+	rig_set_admin(true);
 	cloned = false;
 	return 0;
 }
