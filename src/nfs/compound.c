@@ -301,6 +301,9 @@ static nfsstat4 do_operation(struct compound *c)
 		xdr_put_u32(out, NFS4_OK);
 	}
 	status = run_row(c, row, &arg, &res);
+	if (status != NFS4_OK)
+		log_debug("%s %s peer=%s", nfs4_op_name(arg.argop),
+			nfs4_status_name(status), rpc_conn_peer(c->call->conn));
 	return encode_result(c, mark, row, &res, status);
 }
 

@@ -69,6 +69,7 @@ void nfs_server_config_default(struct nfs_server_config *config,
 	state_config_default(&config->state);
 	config->state.clock = clock;
 	config->state.timers = timers;
+	config->state.grace_ms = 0; /* nothing is reclaimable: doc/design.md */
 	config->state.max_request = NFS_RECORD_MAX;
 	config->state.max_response = NFS_RECORD_MAX;
 	rpc_config_default(&config->rpc);
