@@ -27,11 +27,12 @@ static inline bool recall_stops_queue(enum recall_reason reason)
 		reason == RECALL_PERMISSION;
 }
 
-/* Does it say that the directory is too busy to be delegated (DD-25)? */
+/* Was it in the way, so that it is not granted again at once (DD-25)? */
 static inline bool recall_is_conflict(enum recall_reason reason)
 {
 	return reason == RECALL_CONFLICT || reason == RECALL_UNSUBSCRIBED ||
-		reason == RECALL_LOCAL_CHANGE;
+		reason == RECALL_LOCAL_CHANGE ||
+		reason == RECALL_DIRECTORY_REMOVED;
 }
 
 /* How long after the @strikes'th recall a directory is not granted. */
