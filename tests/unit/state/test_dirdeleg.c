@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: MIT */
+/* Who is granted a directory delegation, and on which terms. */
+#include "stage.h"
+
+#include <string.h>
+
+#include "state/cbsession.h"
+#include "state/policy_recall.h"
+
+static nfsstat4 ask(struct client *c, unsigned dir, uint32_t types,
+	struct dirdeleg_grant *grant)
+{
+	struct fileid id = stage_dir(dir);
+	struct dirdeleg_request request;
+
+	stage_request(&request, types);
+	return dirdeleg_grant(c, &id, &request, grant);
+}
+
+static void test_grant(void **state)
+{
+	struct stage st;
+	struct dirdeleg_grant grant;
+
+	stage_init(&st);
+	struct client *c = stage_client(&st, "c");
+	struct dirdeleg_request request;
+	struct fileid id = stage_dir(1);
+
+	stage_request(&request, ASK_ALL | 1u << NOTIFY4_CHANGE_DIR_ATTRS);
+	bitmap4_set(&request.child_attrs, FATTR4_SIZE);
+	bitmap4_set(&request.dir_attrs, FATTR4_SIZE);
+	assert_int_equal(dirdeleg_grant(c, &id, &request, &grant), NFS4_OK);
+	assert_true(grant.granted);
+	assert_int_equal(grant.stateid.seqid, 1);
+	assert_int_equal(grant.notify.word[0], ASK_ALL);
+	assert_true(bitmap4_has(&grant.child_attrs, FATTR4_SIZE));
+	/* Promised only with CHANGE_DIR_ATTRS. */
+	assert_true(bitmap4_empty(&grant.dir_attrs));
+
+	struct deleg *d = stage_find(c, &grant.stateid);
+
+	assert_int_equal(d->fh_len, request.fh_len);
+	assert_memory_equal(d->fh, request.fh, request.fh_len);
+	assert_false(d->order_aware);
+	assert_int_equal(c->dir_delegs, 1);
+	assert_int_equal(stage_stats(&st).dir_delegs, 1);
+	assert_int_equal(stage_stats(&st).grants, 1);
+	assert_int_equal(deleg_return(&d->sid, &id), NFS4_OK);
+	assert_int_equal(c->dir_delegs, 0);
+	assert_int_equal(stage_stats(&st).dir_delegs, 0);
+	deleg_put(d);
+	client_put(c);
+	stage_fini(&st);
+}
+
+static void test_off(void **state)
+{
+	struct stage st;
+	struct dirdeleg_grant grant;
+
+	stage_prepare(&st);
+	st.w.config.dir_delegations = false;
+	stage_start(&st);
+	struct client *c = stage_client(&st, "c");
+
+	assert_int_equal(ask(c, 1, ASK_ALL, &grant), NFS4ERR_NOTSUPP);
+	client_put(c);
+	stage_fini(&st);
+}
+
+static void test_duplicates_are_refused(void **state)
+{
+	struct stage st;
+
+	stage_init(&st);
+	struct client *a = stage_client(&st, "a"), *b = stage_client(&st, "b");
+	struct deleg *d = stage_grant(&st, a, 1, ASK_NOTHING);
+
+	assert_non_null(d);
+	assert_null(stage_grant(&st, a, 1, ASK_ALL));
+	/* Any number of clients, any number of directories. */
+	struct deleg *other = stage_grant(&st, b, 1, ASK_ALL);
+	struct deleg *second = stage_grant(&st, a, 2, ASK_ALL);
+
+	assert_non_null(other);
+	assert_non_null(second);
+	/* Also while it is being recalled; then again. */
+	recall_start(d, RECALL_ADMIN);
+	assert_null(stage_grant(&st, a, 1, ASK_ALL));
+	deleg_put(stage_grant(&st, a, 3, ASK_ALL));
+	struct fileid id = stage_dir(1);
+
+	assert_int_equal(deleg_return(&d->sid, &id), NFS4_OK);
+	deleg_put(d);
+	d = stage_grant(&st, a, 1, ASK_ALL);
+	assert_non_null(d);
+	assert_int_equal(stage_stats(&st).refusals, 2);
+	deleg_put(d);
+	deleg_put(other);
+	deleg_put(second);
+	client_put(a);
+	client_put(b);
+	stage_fini(&st);
+}
+
+static void test_needs_a_client_in_order(void **state)
+{
+	struct stage st;
+
+	stage_prepare(&st);
+	st.w.config.grace_ms = 1000;
+	stage_start(&st);
+	struct client *c = stage_client_new(&st, "c");
+	struct client *cut = stage_client(&st, "cut");
+
+	assert_null(stage_grant(&st, cut, 1, ASK_ALL)); /* grace */
+	stage_pass(&st, 1001);
+	/* A client that says it has reclaimed all. */
+	assert_null(stage_grant(&st, c, 1, ASK_ALL));
+	assert_int_equal(client_reclaim_complete(c, false), NFS4_OK);
+	/* A back channel that answers; it is asked now at the earliest. */
+	assert_int_equal(st.w.probes, 0);
+	assert_null(stage_grant(&st, c, 1, ASK_ALL));
+	assert_int_equal(st.w.probes, 1);
+	stage_answer_probe(c);
+	deleg_put(stage_grant(&st, c, 1, ASK_ALL));
+	stage_cut(&st, cut);
+	assert_null(stage_grant(&st, cut, 1, ASK_ALL));
+	client_put(cut);
+	/* And one that is still there. */
+	client_end(c, CLIENT_END_ADMIN);
+	assert_int_equal(stage_stats(&st).dir_delegs, 0);
+	assert_null(stage_grant(&st, c, 2, ASK_ALL));
+	assert_int_equal(stage_stats(&st).dir_delegs, 0);
+	client_put(c);
+	stage_fini(&st);
+}
+
+static void test_limit(void **state)
+{
+	struct stage st;
+	struct deleg *d[3];
+
+	stage_prepare(&st);
+	st.w.config.max_dir_delegs = 3;
+	stage_start(&st);
+	struct client *c = stage_client(&st, "c");
+
+	for (unsigned i = 0; i < 3; i++) {
+		d[i] = stage_grant(&st, c, i, ASK_ALL);
+		assert_non_null(d[i]);
+	}
+	assert_null(stage_grant(&st, c, 4, ASK_ALL));
+	deleg_revoke(d[1], STATEID_ADMIN_REVOKED, true);
+	deleg_put(stage_grant(&st, c, 4, ASK_ALL));
+	assert_int_equal(stage_stats(&st).dir_delegs, 3);
+	for (unsigned i = 0; i < 3; i++)
+		deleg_put(d[i]);
+	client_put(c);
+	stage_fini(&st);
+}
+
+static void test_too_small_a_channel_is_recall_only(void **state)
+{
+	struct stage st;
+	struct dirdeleg_grant grant;
+
+	stage_init(&st);
+	st.back_request = 1024;
+	struct client *small = stage_client(&st, "small");
+
+	st.back_request = 4096;
+	struct client *page = stage_client(&st, "page");
+
+	assert_int_equal(ask(small, 1, ASK_ALL, &grant), NFS4_OK);
+	assert_true(grant.granted);
+	assert_int_equal(grant.notify.word[0], 0);
+	assert_int_equal(ask(page, 2, ASK_ALL, &grant), NFS4_OK);
+	assert_int_equal(grant.notify.word[0], ASK_ALL);
+	client_put(small);
+	client_put(page);
+	stage_fini(&st);
+}
+
+static void test_conflict_holds_off(void **state)
+{
+	struct stage st;
+	struct fileid id = stage_dir(1);
+
+	stage_init(&st);
+	struct client *a = stage_client(&st, "a"), *b = stage_client(&st, "b");
+	struct deleg *d = stage_grant(&st, a, 1, ASK_NOTHING);
+
+	assert_int_equal(
+		stage_change(&st, b, 1, CHANGE_ADD_ENTRY, "x"), NFS4ERR_DELAY);
+	/* Somebody waits: nobody is granted it meanwhile. */
+	stage_pass(&st, HOLDOFF_FIRST_MS + 1);
+	assert_null(stage_grant(&st, b, 1, ASK_ALL));
+	assert_int_equal(deleg_return(&d->sid, &id), NFS4_OK);
+	deleg_put(d);
+	/* Long enough ago by now. */
+	d = stage_grant(&st, a, 1, ASK_NOTHING);
+	assert_non_null(d);
+	assert_int_equal(
+		stage_change(&st, b, 1, CHANGE_ADD_ENTRY, "x"), NFS4ERR_DELAY);
+	assert_int_equal(deleg_return(&d->sid, &id), NFS4_OK);
+	deleg_put(d);
+	/* The second time it takes longer; the mutator comes first. */
+	assert_null(stage_grant(&st, a, 1, ASK_NOTHING));
+	assert_int_equal(
+		stage_change(&st, b, 1, CHANGE_ADD_ENTRY, "x"), NFS4_OK);
+	stage_pass(&st, HOLDOFF_FIRST_MS + 1);
+	assert_null(stage_grant(&st, a, 1, ASK_NOTHING));
+	stage_pass(&st, HOLDOFF_FIRST_MS);
+	deleg_put(stage_grant(&st, a, 1, ASK_NOTHING));
+	client_put(a);
+	client_put(b);
+	stage_fini(&st);
+}
+
+static void test_terms_alike_are_shared(void **state)
+{
+	struct stage st;
+	struct deleg *d[3];
+
+	stage_init(&st);
+	struct client *c = stage_client(&st, "c");
+
+	for (unsigned i = 0; i < 3; i++) {
+		struct fileid id = stage_dir(i);
+		struct dirdeleg_request request;
+		struct dirdeleg_grant grant;
+
+		stage_request(&request, ASK_ALL);
+		bitmap4_set(&request.child_attrs,
+			i == 1 ? FATTR4_TYPE : FATTR4_SIZE);
+		assert_int_equal(
+			dirdeleg_grant(c, &id, &request, &grant), NFS4_OK);
+		d[i] = stage_find(c, &grant.stateid);
+	}
+	assert_ptr_equal(d[0]->terms, d[2]->terms);
+	assert_ptr_not_equal(d[0]->terms, d[1]->terms);
+	for (unsigned i = 0; i < 3; i++)
+		deleg_put(d[i]);
+	client_put(c);
+	stage_fini(&st);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_grant),
+		cmocka_unit_test(test_off),
+		cmocka_unit_test(test_duplicates_are_refused),
+		cmocka_unit_test(test_needs_a_client_in_order),
+		cmocka_unit_test(test_limit),
+		cmocka_unit_test(test_too_small_a_channel_is_recall_only),
+		cmocka_unit_test(test_conflict_holds_off),
+		cmocka_unit_test(test_terms_alike_are_shared),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: MIT */
+/* Recalls, from the decision to the return or the revocation. */
+#include "stage.h"
+
+#include <string.h>
+
+#include "state/policy_recall.h"
+
+struct one {
+	struct stage st;
+	struct client *c, *other;
+	struct deleg *d;
+	struct fileid id;
+	stateid4 wire;
+};
+
+static void begin(struct one *t, uint32_t ask)
+{
+	stage_init(&t->st);
+	t->c = stage_client(&t->st, "c");
+	t->other = stage_client(&t->st, "other");
+	t->d = stage_grant(&t->st, t->c, 1, ask);
+	t->id = stage_dir(1);
+	stateid_to_wire(&t->d->sid, &t->wire);
+}
+
+static void end(struct one *t)
+{
+	deleg_put(t->d);
+	client_put(t->c);
+	client_put(t->other);
+	stage_fini(&t->st);
+}
+
+/* The next recall handed out is ours; answer it. */
+static void answer(struct one *t, enum recall_result result)
+{
+	struct deleg *sent = stage_pop_recall(&t->st);
+
+	assert_ptr_equal(sent, t->d);
+	recall_sent(sent, result);
+}
+
+/* Time goes by in which the client is heard of. */
+static void pass_alive(struct one *t, uint64_t ms)
+{
+	for (uint64_t step = 1000; ms > 0; ms -= step) {
+		if (step > ms)
+			step = ms;
+		client_renew(t->c);
+		client_renew(t->other);
+		stage_pass(&t->st, step);
+	}
+}
+
+static void test_revoked_after_a_lease(void **state)
+{
+	struct one t;
+
+	begin(&t, ASK_NOTHING);
+	recall_start(t.d, RECALL_ADMIN);
+	answer(&t, RECALL_SENT);
+	pass_alive(&t, STAGE_LEASE_MS - 1);
+	assert_int_equal(t.d->state, DELEG_RECALLED);
+	assert_int_equal(stateid_test(t.c, &t.wire), NFS4_OK);
+	stage_assert_quiet(&t.st); /* an OK is not sent again */
+	pass_alive(&t, 1001);
+	assert_int_equal(t.d->state, DELEG_REVOKED);
+	assert_int_equal(stateid_test(t.c, &t.wire), NFS4ERR_DELEG_REVOKED);
+	assert_int_equal(deleg_return(&t.d->sid, &t.id), NFS4ERR_DELEG_REVOKED);
+	assert_int_equal(t.c->revoked, 1);
+	assert_true(client_status_flags(t.c) &
+		SEQ4_STATUS_RECALLABLE_STATE_REVOKED);
+	assert_int_equal(stage_stats(&t.st).revocations, 1);
+	/* A revoked one is in nobody's way. */
+	assert_int_equal(stage_change(&t.st, t.other, 1, CHANGE_ADD_ENTRY, "x"),
+		NFS4_OK);
+	assert_int_equal(stateid_free_state(t.c, &t.wire), NFS4_OK);
+	assert_int_equal(t.c->revoked, 0);
+	assert_int_equal(stateid_test(t.c, &t.wire), NFS4ERR_BAD_STATEID);
+	end(&t);
+}
+
+static void test_free_stateid_of_a_live_one(void **state)
+{
+	struct one t;
+
+	begin(&t, ASK_NOTHING);
+	assert_int_equal(stateid_free_state(t.c, &t.wire), NFS4ERR_LOCKS_HELD);
+	end(&t);
+}
+
+static void test_sent_again_until_it_arrives(void **state)
+{
+	static const enum recall_result again[] = {RECALL_RETRY, RECALL_FAILED};
+	struct one t;
+
+	begin(&t, ASK_NOTHING);
+	recall_start(t.d, RECALL_ADMIN);
+	for (int i = 0; i < 10; i++) {
+		answer(&t, again[i & 1]);
+		pass_alive(&t, 1000);
+		stage_assert_quiet(&t.st);
+		pass_alive(&t, 2000);
+	}
+	answer(&t, RECALL_SENT);
+	pass_alive(&t, 10000);
+	stage_assert_quiet(&t.st);
+	assert_int_equal(deleg_return(&t.d->sid, &t.id), NFS4_OK);
+	assert_int_equal(t.c->revoked, 0);
+	pass_alive(&t, 2 * STAGE_LEASE_MS);
+	assert_int_equal(stage_stats(&t.st).revocations, 0);
+	assert_int_equal(stage_stats(&t.st).recalls, 1);
+	end(&t);
+}
+
+static void test_never_answered_is_revoked_too(void **state)
+{
+	struct one t;
+
+	begin(&t, ASK_NOTHING);
+	recall_start(t.d, RECALL_ADMIN);
+	pass_alive(&t, STAGE_LEASE_MS + 2000);
+	assert_int_equal(t.d->state, DELEG_REVOKED);
+	answer(&t, RECALL_RETRY); /* late, and means nothing */
+	pass_alive(&t, 10000);
+	stage_assert_quiet(&t.st);
+	end(&t);
+}
+
+static void test_unknown_is_a_race_while_fresh(void **state)
+{
+	struct one t;
+
+	begin(&t, ASK_NOTHING);
+	recall_start(t.d, RECALL_ADMIN);
+	answer(&t, RECALL_UNKNOWN);
+	assert_int_equal(t.d->state, DELEG_RECALLED);
+	pass_alive(&t, 3000);
+	stage_use_slot(&t.st, t.c);
+	answer(&t, RECALL_UNKNOWN);
+	/* It is over, and nothing is held against the client. */
+	assert_int_equal(t.d->state, DELEG_REVOKED);
+	assert_int_equal(t.c->revoked, 0);
+	assert_int_equal(stateid_test(t.c, &t.wire), NFS4ERR_BAD_STATEID);
+	assert_int_equal(stage_stats(&t.st).revocations, 0);
+	assert_int_equal(t.c->dir_delegs, 0);
+	end(&t);
+}
+
+static void test_returned_before_the_answer(void **state)
+{
+	struct one t;
+
+	begin(&t, ASK_NOTHING);
+	recall_start(t.d, RECALL_ADMIN);
+	assert_int_equal(deleg_return(&t.d->sid, &t.id), NFS4_OK);
+	answer(&t, RECALL_UNKNOWN);
+	assert_int_equal(t.d->state, DELEG_RETURNED);
+	end(&t);
+}
+
+static void test_follows_the_notification_in_flight(void **state)
+{
+	struct one t;
+	struct dir_event *e;
+	struct deleg *d;
+
+	begin(&t, ASK_ADD);
+	stage_change(&t.st, t.other, 1, CHANGE_ADD_ENTRY, "x");
+	stage_pass(&t.st, 50);
+	d = stage_pop_notify(&t.st);
+	assert_int_equal(batch_take(d, &e, 1), 1);
+	dir_event_put(e);
+	recall_start(d, RECALL_ADMIN);
+	stage_assert_quiet(&t.st);
+	batch_done(d, 1, BATCH_OK);
+	answer(&t, RECALL_SENT);
+	end(&t);
+}
+
+static void test_does_not_wait_for_what_is_queued(void **state)
+{
+	struct one t;
+
+	begin(&t, ASK_ADD);
+	stage_change(&t.st, t.other, 1, CHANGE_ADD_ENTRY, "x");
+	recall_start(t.d, RECALL_ADMIN);
+	answer(&t, RECALL_SENT);
+	/* But that goes at once, too: the window is for quiet times. */
+	batch_kick(t.st.w.state);
+	stage_deliver(&t.st, t.d, "x", NULL);
+	end(&t);
+}
+
+static void test_held_recall_of_an_empty_batch(void **state)
+{
+	struct one t;
+	struct dir_event *e;
+	struct deleg *d;
+
+	begin(&t, ASK_ADD);
+	stage_change(&t.st, t.other, 1, CHANGE_ADD_ENTRY, "x");
+	stage_pass(&t.st, 50);
+	d = stage_pop_notify(&t.st);
+	recall_start(d, RECALL_OVERFLOW);
+	answer(&t, RECALL_SENT); /* nothing was in flight yet */
+	assert_int_equal(batch_take(d, &e, 1), 0);
+	batch_done(d, 0, BATCH_OK);
+	stage_assert_quiet(&t.st);
+	end(&t);
+}
+
+static void test_a_second_reason_may_still_stop_the_queue(void **state)
+{
+	struct one t;
+
+	begin(&t, ASK_ADD);
+	recall_start(t.d, RECALL_RESOURCE);
+	answer(&t, RECALL_SENT);
+	assert_false(notifyq_is_stopped(&t.d->queue));
+	recall_start(t.d, RECALL_PERMISSION);
+	stage_assert_quiet(&t.st);
+	assert_true(notifyq_is_stopped(&t.d->queue));
+	assert_int_equal(t.d->recall_reason, RECALL_RESOURCE);
+	struct state_stats stats = stage_stats(&t.st);
+
+	assert_int_equal(stats.recalls, 1);
+	assert_int_equal(stats.recalls_by_reason[RECALL_RESOURCE], 1);
+	assert_int_equal(stats.recalls_by_reason[RECALL_PERMISSION], 0);
+	end(&t);
+}
+
+static void test_every_reason_has_a_name(void **state)
+{
+	for (int r = 0; r < RECALL_REASONS; r++)
+		assert_true(strlen(recall_reason_name(r)) > 3);
+}
+
+static void test_end_of_client_while_recalled(void **state)
+{
+	struct one t;
+
+	begin(&t, ASK_ADD);
+	stage_change(&t.st, t.other, 1, CHANGE_ADD_ENTRY, "x");
+	recall_start(t.d, RECALL_ADMIN);
+	client_end(t.c, CLIENT_END_DESTROYED);
+	assert_int_equal(t.d->state, DELEG_REVOKED);
+	answer(&t, RECALL_RETRY);
+	stage_pass(&t.st, 5000);
+	assert_int_equal(t.st.recalls, 0);
+	assert_int_equal(t.st.notifies, 0);
+	assert_int_equal(stage_stats(&t.st).revocations, 0);
+	end(&t);
+}
+
+static void test_end_of_client_with_a_revoked_one(void **state)
+{
+	struct one t;
+
+	begin(&t, ASK_ADD);
+	deleg_revoke(t.d, STATEID_ADMIN_REVOKED, true);
+	deleg_revoke(t.d, STATEID_REVOKED, true); /* once */
+	assert_int_equal(stateid_test(t.c, &t.wire), NFS4ERR_ADMIN_REVOKED);
+	assert_int_equal(stage_stats(&t.st).revocations, 1);
+	client_end(t.c, CLIENT_END_ADMIN);
+	assert_int_equal(stateid_test(t.c, &t.wire), NFS4ERR_BAD_STATEID);
+	end(&t);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_revoked_after_a_lease),
+		cmocka_unit_test(test_free_stateid_of_a_live_one),
+		cmocka_unit_test(test_sent_again_until_it_arrives),
+		cmocka_unit_test(test_never_answered_is_revoked_too),
+		cmocka_unit_test(test_unknown_is_a_race_while_fresh),
+		cmocka_unit_test(test_returned_before_the_answer),
+		cmocka_unit_test(test_follows_the_notification_in_flight),
+		cmocka_unit_test(test_does_not_wait_for_what_is_queued),
+		cmocka_unit_test(test_held_recall_of_an_empty_batch),
+		cmocka_unit_test(test_a_second_reason_may_still_stop_the_queue),
+		cmocka_unit_test(test_every_reason_has_a_name),
+		cmocka_unit_test(test_end_of_client_while_recalled),
+		cmocka_unit_test(test_end_of_client_with_a_revoked_one),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
