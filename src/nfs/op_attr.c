@@ -87,6 +87,9 @@ nfsstat4 op_setattr(struct compound *c, const nfs_argop4 *arg, nfs_resop4 *res)
 			store_getattr(c->fh.export->store, &c->fh.id, &attr));
 	if (status != NFS4_OK)
 		return status;
+	/* A symlink has no mode of its own to change: nothing to refuse. */
+	if (attr.type == OBJECT_SYMLINK)
+		job.set.mask &= ~(SETATTR_MODE | SETATTR_MODE_MASKED);
 	if (attr.type == OBJECT_DIR)
 		status = setattr_directory(&job);
 	else
