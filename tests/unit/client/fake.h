@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A fake NFSv4.1 server for tests of the client: one small tree of names, one
+ * session per client, directory delegations, and every misbehaviour a test
+ * asks for. It promises nothing to anybody else. Changes made by the functions
+ * here are "somebody else's": holders are told or recalled.
+ */
+#ifndef TESTS_UNIT_CLIENT_FAKE_H
+#define TESTS_UNIT_CLIENT_FAKE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "proto/nfs4.h"
+#include "rpc/rpc.h"
+
+struct fake;
+
+struct fake *fake_new(void);
+void fake_free(struct fake *f);
+
+/* Listening on loopback; the port. */
+uint16_t fake_port(struct fake *f);
+
+/* For nfsc_config.dial: a socketpair. @ctx is the fake. */
+int fake_dial(void *ctx, struct rpc *rpc, struct rpc_conn **ret);
+
+/* ---- the tree; paths from the root, "a/b" ---- */
+
+void fake_mkdir(struct fake *f, const char *path);
+void fake_create(struct fake *f, const char *path);
+void fake_remove(struct fake *f, const char *path);
+void fake_rename(struct fake *f, const char *old, const char *name);
+
+/* Change a directory's mode: its change attribute moves, holders are recalled. */
+void fake_chmod(struct fake *f, const char *path);
+
+/* ---- what it does to its clients ---- */
+
+/* Forget clients, sessions and delegations, close connections. */
+void fake_restart(struct fake *f);
+
+/* Forget sessions, close nothing. */
+void fake_forget_sessions(struct fake *f);
+
+/* Close all connections. */
+void fake_disconnect(struct fake *f);
+
+/* Refuse new connections (and close those there are), or take them again. */
+void fake_deaf(struct fake *f, bool deaf);
+
+/* Close the connection instead of answering, for the next @n calls. */
+void fake_drop_replies(struct fake *f, unsigned n);
+
+/* Answer SEQUENCE with @status, for the next @n calls. */
+void fake_fail_sequence(struct fake *f, nfsstat4 status, unsigned n);
+
+/* Answer GET_DIR_DELEGATION with @status; GDD4_UNAVAIL for NFS4_OK. */
+void fake_refuse(struct fake *f, bool refuse, nfsstat4 status);
+
+/* Recall instead of notifying. */
+void fake_recall_always(struct fake *f, bool always);
+
+/* Change the tree and tell nobody: notifications are lost. */
+void fake_mute(struct fake *f, bool mute);
+
+/* Hold back the replies to GET_DIR_DELEGATION until released. */
+void fake_hold_grants(struct fake *f, bool hold);
+
+/* Flags in SEQUENCE's reply. */
+void fake_set_flags(struct fake *f, uint32_t flags);
+
+/* Revoke all delegations, and say so by flags until they are freed. */
+void fake_revoke_all(struct fake *f);
+
+/* ---- callbacks by hand, on the newest session ---- */
+
+struct fake_cb {
+	uint32_t slot;
+	uint32_t seqid; /* 0: the right one, which is then counted */
+	bool referring; /* refer to the GET_DIR_DELEGATION under way */
+	nfs_cb_argop4 ops[3];
+	unsigned nops;
+	bool bad_session, no_sequence;
+	uint32_t minor; /* 0: the session's */
+	bool auth_none;
+};
+
+struct fake_cb_reply {
+	enum rpc_outcome outcome;
+	nfsstat4 status;   /* of the compound */
+	unsigned nresults; /* CB_SEQUENCE's included */
+	nfsstat4 last;     /* of the last result */
+};
+
+/* Send and wait for the answer, at most @timeout_ms. */
+void fake_call_back(struct fake *f, const struct fake_cb *cb,
+	uint64_t timeout_ms, struct fake_cb_reply *ret);
+
+/* ---- what it saw ---- */
+
+struct fake_seen {
+	unsigned exchange_ids, create_sessions, binds, sequences, replays;
+	unsigned claims, grants, returns, renewals, removes;
+	unsigned destroyed_sessions, destroyed_clients;
+	unsigned delegations; /* held now */
+	unsigned cb_failures; /* CB_NOTIFY or CB_RECALL not answered OK */
+};
+void fake_read_seen(struct fake *f, struct fake_seen *ret);
+
+/* Wait until @check says so, at most two seconds (real time). */
+bool fake_wait(struct fake *f,
+	bool (*check)(const struct fake_seen *seen, unsigned n), unsigned n);
+
+#endif
