@@ -44,7 +44,6 @@ static __thread struct {
 	uint32_t uid;
 	uint32_t gid;
 	uint32_t own_uid; /* the server's */
-	uint32_t own_gid;
 	bool groups_known;
 	uint32_t ngroups;
 	uint32_t groups[CRED_GROUPS_MAX];
@@ -198,7 +197,6 @@ void caller_be_server(bool can_switch)
 	if (can_switch)
 		fsuid_set(0); /* raises CAPS_FILES; leaving 0 drops them */
 	mine.own_uid = mine.uid;
-	mine.own_gid = mine.gid;
 	mine.ready = true;
 }
 
@@ -219,18 +217,18 @@ int caller_enter(bool can_switch, const struct cred *cred)
 }
 
 /*
- * Back to the server's ids. The kernel fails this only for want of memory,
- * and the thread is of no use to anybody until it has succeeded.
+ * Back to the server's user; the caller's groups stay, as a change costs more
+ * than the calls it is for and with root's rights no group matters. The kernel
+ * fails this only for want of memory, and the thread is of no use to anybody
+ * until it has succeeded.
  */
 void caller_leave(void)
 {
 	if (mine.lowered) {
 		while (!caps_lower(false))
 			sched_yield();
-		return;
+	} else {
+		while (!fsuid_set(mine.own_uid))
+			sched_yield();
 	}
-	while (!fsuid_set(mine.own_uid))
-		sched_yield();
-	while (!fsgid_set(mine.own_gid))
-		sched_yield();
 }

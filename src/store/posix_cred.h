@@ -33,7 +33,11 @@ bool caller_is_privileged(bool can_switch, const struct cred *cred);
  */
 void caller_be_server(bool can_switch);
 
-/* Act as @cred until caller_leave(). 0, or -EACCES for ids nobody can have. */
+/*
+ * Act as @cred until caller_leave(). 0, or -EACCES for ids nobody can have.
+ * Leaving gives the thread its user back; its file-system groups stay those of
+ * its last caller.
+ */
 int caller_enter(bool can_switch, const struct cred *cred);
 void caller_leave(void);
 
