@@ -69,20 +69,28 @@ nfsstat4 fh_not_a_directory(struct compound *c, nfsstat4 status)
 	return status;
 }
 
-nfsstat4 op_lookup(struct compound *c, const nfs_argop4 *arg, nfs_resop4 *res)
+/* The entry of CURRENT_FH that a LOOKUP or SECINFO names. */
+static nfsstat4 find_child(
+	struct compound *c, const component4 *wire, struct fileid *ret)
 {
-	struct fileid child;
 	struct name name;
-	nfsstat4 status = compound_name(&arg->oplookup.objname, &name);
+	nfsstat4 status = compound_name(wire, &name);
 
 	if (status != NFS4_OK)
 		return status;
 	status = errmap_status(store_lookup(
-		c->fh.export->store, &c->cred, &c->fh.id, name, &child));
-	if (status != NFS4_OK)
-		return fh_not_a_directory(c, status);
-	compound_set_fh(c, c->fh.export, &child);
-	return NFS4_OK;
+		c->fh.export->store, &c->cred, &c->fh.id, name, ret));
+	return fh_not_a_directory(c, status);
+}
+
+nfsstat4 op_lookup(struct compound *c, const nfs_argop4 *arg, nfs_resop4 *res)
+{
+	struct fileid child;
+	nfsstat4 status = find_child(c, &arg->oplookup.objname, &child);
+
+	if (status == NFS4_OK)
+		compound_set_fh(c, c->fh.export, &child);
+	return status;
 }
 
 nfsstat4 op_lookupp(struct compound *c, const nfs_argop4 *arg, nfs_resop4 *res)
@@ -114,16 +122,9 @@ static nfsstat4 answer_secinfo(struct compound *c, SECINFO4res *res)
 nfsstat4 op_secinfo(struct compound *c, const nfs_argop4 *arg, nfs_resop4 *res)
 {
 	struct fileid child;
-	struct name name;
-	nfsstat4 status = compound_name(&arg->opsecinfo.name, &name);
+	nfsstat4 status = find_child(c, &arg->opsecinfo.name, &child);
 
-	if (status != NFS4_OK)
-		return status;
-	status = errmap_status(store_lookup(
-		c->fh.export->store, &c->cred, &c->fh.id, name, &child));
-	if (status != NFS4_OK)
-		return fh_not_a_directory(c, status);
-	return answer_secinfo(c, &res->opsecinfo);
+	return status == NFS4_OK ? answer_secinfo(c, &res->opsecinfo) : status;
 }
 
 nfsstat4 op_secinfo_no_name(
