@@ -26,34 +26,37 @@ static void raise_to(_Atomic uint64_t *high, uint64_t value)
 /* ---- the host's clock ---- */
 
 /*
- * File time now. When it is behind what was seen before, values made from it
- * could have been given before: for some time nodes start above all others.
+ * File time now. Against the time that nobody sets, it must not fall behind:
+ * if it does, values made from it could have been given before, so for as long
+ * as it takes to catch up nodes start above all others.
  */
 static uint64_t read_clock(struct state *s)
 {
 	uint64_t now = clock_file_ns(s->config.clock);
-	uint64_t high = s->change_clock_high;
+	uint64_t mono = clock_mono_ns(s->config.clock);
+	uint64_t lead = now - mono, seen = s->change_clock_lead;
 
-	if (now < high)
-		raise_to(&s->change_back_until_ns, high + 6 * s->tick_ns);
-	else
-		raise_to(&s->change_clock_high, now);
+	if (lead + 2 * s->tick_ns >= seen) {
+		raise_to(&s->change_clock_lead, lead);
+		return now;
+	}
+	raise_to(&s->change_back_until_ns, seen + mono + 6 * s->tick_ns);
+	atomic_compare_exchange_strong(&s->change_clock_lead, &seen, lead);
 	return now;
 }
 
 /* Where a node without history starts. */
-static uint64_t fresh_start(struct state *s)
+static uint64_t fresh_start(struct state *s, uint64_t clock_ns)
 {
-	if (clock_file_ns(s->config.clock) < s->change_back_until_ns ||
+	if (clock_ns < s->change_back_until_ns ||
 		state_now_ms(s) < s->change_floor_until_ms)
 		return s->change_high;
 	return 0;
 }
 
-void changeattr_forget_early(struct state *s)
+void changeattr_forget_early(struct state *s, uint64_t until_ms)
 {
-	raise_to(&s->change_floor_until_ms,
-		state_now_ms(s) + changeattr_keep_ms(s));
+	raise_to(&s->change_floor_until_ms, until_ms);
 }
 
 /* ---- one node, under its lock ---- */
@@ -61,7 +64,10 @@ void changeattr_forget_early(struct state *s)
 static struct changeattr_mark mark_now(struct state *s)
 {
 	return (struct changeattr_mark){
-		.clock_ns = read_clock(s), .last = LAST_UNKNOWN};
+		.clock_ns = read_clock(s),
+		.mono_ns = clock_mono_ns(s->config.clock),
+		.last = LAST_UNKNOWN,
+	};
 }
 
 /* The mark is of the value that the node still has. */
@@ -70,6 +76,18 @@ static bool is_same_state(
 {
 	return n->change_last && ctime == n->change_ctime_ns &&
 		(mark->last == LAST_UNKNOWN || mark->last == n->change_last);
+}
+
+static bool is_closed(
+	struct state *s, int64_t ctime, const struct changeattr_mark *mark)
+{
+	uint64_t now = read_clock(s);
+	uint64_t passed = clock_mono_ns(s->config.clock) - mark->mono_ns;
+
+	/* Set back since the mark, which says nothing then. */
+	if (now + 2 * s->tick_ns < mark->clock_ns + passed)
+		return false;
+	return policy_ctime_closed(ctime, mark->clock_ns, now, s->tick_ns);
 }
 
 static bool may_repeat(
@@ -88,9 +106,10 @@ static uint64_t make_value(
 {
 	struct state *s = n->state;
 	bool first = n->change_last == 0;
-	uint64_t last = first ? fresh_start(s) : n->change_last;
+	uint64_t now = read_clock(s);
+	uint64_t last = first ? fresh_start(s, now) : n->change_last;
 
-	n->change_last = policy_change_next(ctime, last, s->tick_ns);
+	n->change_last = policy_change_next(ctime, now, last, s->tick_ns);
 	raise_to(&s->change_high, n->change_last);
 	if (first || ctime >= n->change_ctime_ns)
 		n->change_ctime_ns = ctime;
@@ -113,7 +132,7 @@ static uint64_t read_locked(struct node *n, int64_t ctime,
 	*surplus = NULL;
 	if (still && may_repeat(n, ctime, mark))
 		return n->change_last;
-	if (policy_ctime_closed(ctime, mark->clock_ns, s->tick_ns))
+	if (is_closed(s, ctime, mark))
 		return policy_change_closed(ctime, s->tick_ns);
 	return make_value(
 		n, ctime, n->change_exact && still && !mixed, surplus);
@@ -139,19 +158,30 @@ uint64_t changeattr_read_node(struct node *n, int64_t ctime_ns)
 	return read_node(n, ctime_ns, &mark, true);
 }
 
+/*
+ * One change less. True when no other ran beside it: only then is the ctime
+ * its caller saw surely that of the state the node is left in.
+ */
+static bool end_running_locked(struct node *n)
+{
+	bool alone = !n->change_mixed;
+
+	assert(n->change_running > 0);
+	if (--n->change_running > 0)
+		return false;
+	n->change_mixed = false;
+	return alone;
+}
+
 static uint64_t bump_node(struct node *n, int64_t ctime, bool end)
 {
 	struct node *surplus;
 	uint64_t value;
+	bool alone;
 
-	read_clock(n->state);
 	lock_acquire(&n->lock);
-	if (end) {
-		assert(n->change_running > 0);
-		n->change_running--;
-	}
-	value = make_value(n, ctime,
-		end && n->change_exact && n->change_running == 0, &surplus);
+	alone = end && end_running_locked(n);
+	value = make_value(n, ctime, alone && n->change_exact, &surplus);
 	lock_release(&n->lock);
 	node_put(surplus);
 	return value;
@@ -170,24 +200,25 @@ uint64_t changeattr_end_node(struct node *n, int64_t ctime_ns)
 void changeattr_begin_node(struct node *n, bool exact)
 {
 	scope_lock(&n->lock);
-	n->change_running++;
+	if (n->change_running++ > 0)
+		n->change_mixed = true;
 	n->change_exact = exact;
 }
 
 void changeattr_abort_node(struct node *n)
 {
 	scope_lock(&n->lock);
-	assert(n->change_running > 0);
-	n->change_running--;
+	end_running_locked(n);
 }
 
 /* ---- by id ---- */
 
 struct changeattr_mark changeattr_mark(struct state *s, const struct fileid *id)
 {
-	struct changeattr_mark mark = {.clock_ns = read_clock(s)};
+	struct changeattr_mark mark = mark_now(s);
 	struct node *n = node_find(s, id);
 
+	mark.last = 0;
 	if (!n)
 		return mark;
 	lock_acquire(&n->lock);
@@ -200,14 +231,14 @@ struct changeattr_mark changeattr_mark(struct state *s, const struct fileid *id)
 /* Out of memory for a node: a value nobody else gets, and none below it. */
 static uint64_t value_without_node(struct state *s)
 {
-	changeattr_forget_early(s);
+	changeattr_forget_early(s, state_now_ms(s) + changeattr_keep_ms(s));
 	return atomic_fetch_add(&s->change_high, 2) + 2;
 }
 
 uint64_t changeattr_read_since(struct state *s, const struct fileid *id,
 	int64_t ctime_ns, const struct changeattr_mark *mark)
 {
-	bool closed = policy_ctime_closed(ctime_ns, mark->clock_ns, s->tick_ns);
+	bool closed = is_closed(s, ctime_ns, mark);
 	struct node *n = closed ? node_find(s, id) : node_get(s, id);
 	uint64_t value;
 

@@ -31,7 +31,8 @@
 #include "state/state.h"
 
 struct changeattr_mark {
-	uint64_t clock_ns; /* file time when it was taken */
+	uint64_t clock_ns; /* file time when it was taken, */
+	uint64_t mono_ns;  /* and the time no host sets back */
 	uint64_t last;     /* the node's value then; 0 = none */
 };
 

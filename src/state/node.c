@@ -206,13 +206,13 @@ static void idle_fired(struct timer *t)
 }
 
 /* Off the list when it has grown too long: the oldest, or NULL. */
-static struct node *pop_surplus_locked(struct state *s)
+static struct node *pop_surplus_locked(struct state *s, uint64_t until_ms)
 {
 	struct node *n;
 
 	if (s->nodes_idle_count <= NODES_IDLE_MAX)
 		return NULL;
-	changeattr_forget_early(s);
+	changeattr_forget_early(s, until_ms);
 	n = list_first_entry(&s->nodes_idle, struct node, idle);
 	list_del(&n->idle);
 	s->nodes_idle_count--;
@@ -235,7 +235,7 @@ struct node *node_keep_locked(struct node *n)
 	list_del(&n->idle);
 	n->change_until_ms = until_ms;
 	list_add_tail(&s->nodes_idle, &n->idle);
-	surplus = pop_surplus_locked(s);
+	surplus = pop_surplus_locked(s, until_ms);
 	lock_release(&s->idle_lock);
 	if (first)
 		timer_set(s->config.timers, &s->idle_timer,

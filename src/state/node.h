@@ -37,6 +37,7 @@ struct node {
 	int64_t change_ctime_ns;  /* the ctime change_last was made of */
 	bool change_soft;         /* that value must not be given again */
 	bool change_exact;        /* foreign changes cannot hide */
+	bool change_mixed;        /* more than one of the next at a time */
 	uint32_t change_running;  /* changes begun, not ended */
 	bool dying;               /* removed or about to be: grant nothing */
 	bool pinned;              /* unlinked with opens: unpin at the end */

@@ -48,8 +48,8 @@ struct state {
 	/* session.c */
 	struct session_shard sessions[SESSION_SHARDS];
 	_Atomic size_t cache_reserved; /* promised to sessions */
-	struct lock conns_lock; /* LOCK_LEAF: guards conns */
-	struct htab conns;      /* struct session_conn, by connection */
+	struct lock conns_lock;        /* LOCK_LEAF: guards conns */
+	struct htab conns;             /* struct session_conn, by connection */
 
 	/* node.c */
 	struct node_shard nodes[NODE_SHARDS];
@@ -61,7 +61,7 @@ struct state {
 	/* changeattr.c */
 	uint64_t tick_ns;
 	_Atomic uint64_t change_high;       /* the highest even value given */
-	_Atomic uint64_t change_clock_high; /* the latest file time seen */
+	_Atomic uint64_t change_clock_lead; /* file over monotonic time */
 	_Atomic uint64_t change_back_until_ns; /* it was set back: until then */
 	_Atomic uint64_t change_floor_until_ms; /* a node went too early */
 
@@ -87,7 +87,7 @@ static inline uint64_t state_now_ms(struct state *s)
 	return clock_mono_ms(s->config.clock);
 }
 
-/* A node goes before its time: others start above what it gave. */
-void changeattr_forget_early(struct state *s);
+/* A node goes before its time: new ones start above what it gave, until then. */
+void changeattr_forget_early(struct state *s, uint64_t until_ms);
 
 #endif

@@ -201,13 +201,12 @@ static void test_exchange_collision(void **arg)
 	EXCHANGE_ID4resok res;
 
 	peer_connect(w, &p, "a");
-	assert_int_equal(try_exchange(w, "a", 1, 0, &alice, &res),
-		NFS4ERR_CLID_INUSE);
-	assert_int_equal(session_destroy(w->state, p.session.csr_sessionid,
-				 p.conn),
-		NFS4_OK);
 	assert_int_equal(
-		try_exchange(w, "a", 1, 0, &alice, &res), NFS4_OK);
+		try_exchange(w, "a", 1, 0, &alice, &res), NFS4ERR_CLID_INUSE);
+	assert_int_equal(
+		session_destroy(w->state, p.session.csr_sessionid, p.conn),
+		NFS4_OK);
+	assert_int_equal(try_exchange(w, "a", 1, 0, &alice, &res), NFS4_OK);
 	assert_true(p.client->ended);
 	peer_drop(&p);
 	world_free(w);
@@ -221,8 +220,7 @@ static void test_exchange_collision_expired(void **arg)
 
 	peer_connect(w, &p, "a");
 	clock_advance_ms(&w->clock, LEASE_MS);
-	assert_int_equal(
-		try_exchange(w, "a", 1, 0, &alice, &res), NFS4_OK);
+	assert_int_equal(try_exchange(w, "a", 1, 0, &alice, &res), NFS4_OK);
 	assert_true(p.client->ended);
 	peer_drop(&p);
 	world_free(w);
@@ -237,14 +235,13 @@ static void test_exchange_update(void **arg)
 	assert_int_equal(try_exchange(w, "a", 1, UPDATE, &root, &res),
 		NFS4ERR_NOENT); /* not confirmed */
 	confirm(w, &first, &root, NFS4_OK);
-	assert_int_equal(
-		try_exchange(w, "a", 1, UPDATE, &root, &res), NFS4_OK);
+	assert_int_equal(try_exchange(w, "a", 1, UPDATE, &root, &res), NFS4_OK);
 	assert_true(res.eir_clientid == first.eir_clientid);
 	assert_true(res.eir_flags & CONFIRMED);
-	assert_int_equal(try_exchange(w, "a", 2, UPDATE, &root, &res),
-		NFS4ERR_NOT_SAME);
-	assert_int_equal(try_exchange(w, "a", 1, UPDATE, &alice, &res),
-		NFS4ERR_PERM);
+	assert_int_equal(
+		try_exchange(w, "a", 2, UPDATE, &root, &res), NFS4ERR_NOT_SAME);
+	assert_int_equal(
+		try_exchange(w, "a", 1, UPDATE, &alice, &res), NFS4ERR_PERM);
 	world_free(w);
 }
 
@@ -437,8 +434,8 @@ static void test_destroy(void **arg)
 	peer_connect(w, &p, "a");
 	number = p.client->id;
 	open_something(&p, "f", OPEN4_SHARE_DENY_NONE);
-	assert_int_equal(client_destroy(w->state, number + 100),
-		NFS4ERR_STALE_CLIENTID);
+	assert_int_equal(
+		client_destroy(w->state, number + 100), NFS4ERR_STALE_CLIENTID);
 	assert_int_equal(
 		client_destroy(w->state, number), NFS4ERR_CLIENTID_BUSY);
 	peer_sequence(&p); /* no side effect */

@@ -145,7 +145,8 @@ EXCHANGE_ID4args exchange_args(const char *owner, uint64_t verifier)
 	return args;
 }
 
-EXCHANGE_ID4resok exchange(struct world *w, const char *owner, uint64_t verifier)
+EXCHANGE_ID4resok exchange(
+	struct world *w, const char *owner, uint64_t verifier)
 {
 	EXCHANGE_ID4args args = exchange_args(owner, verifier);
 	EXCHANGE_ID4resok res;
@@ -180,8 +181,8 @@ void peer_connect(struct world *w, struct peer *p, const char *owner)
 	*p = (struct peer){.w = w, .conn = conn_make()};
 	for (size_t i = 0; i < 64; i++)
 		p->seqid[i] = 1;
-	assert_int_equal(session_create(w->state, &args, 1, &root, p->conn,
-				 &p->session),
+	assert_int_equal(
+		session_create(w->state, &args, 1, &root, p->conn, &p->session),
 		NFS4_OK);
 	p->client = client_find(w->state, id.eir_clientid);
 	assert_non_null(p->client);
@@ -223,8 +224,7 @@ uint32_t peer_sequence(struct peer *p)
 {
 	struct call call;
 
-	assert_int_equal(
-		call_begin(p, 0, p->seqid[0]++, 0, &call), NFS4_OK);
+	assert_int_equal(call_begin(p, 0, p->seqid[0]++, 0, &call), NFS4_OK);
 	assert_int_equal(call.verdict, SLOT_NEW);
 	call_end(&call, NULL);
 	return call.res.sr_status_flags;

@@ -61,7 +61,8 @@ struct fileid file_named(const char *name);
 struct xdr_opaque bytes_of(const char *text);
 
 /* EXCHANGE_ID that must succeed. */
-EXCHANGE_ID4resok exchange(struct world *w, const char *owner, uint64_t verifier);
+EXCHANGE_ID4resok exchange(
+	struct world *w, const char *owner, uint64_t verifier);
 
 /* A confirmed client with one session, over @conn with a back channel. */
 struct peer {
