@@ -221,12 +221,21 @@ static enum batch_step step_after(
 	return step;
 }
 
+/* When what is queued since @front_ms is due, told by who waits for it. */
+static uint64_t due_locked(
+	struct deleg_books *b, const struct deleg *d, uint64_t front_ms)
+{
+	/* A recall or a DELEGRETURN is on its way: no window any more. */
+	if (!list_empty(&d->on_recall) || d->return_until)
+		return 0;
+	return front_ms + state_get_config(b->state)->notify_window_ms;
+}
+
 /* No sender any more; whoever queued something meanwhile relied on it. */
 static void leave_flight(struct deleg *d, enum batch_step step)
 {
 	struct deleg_books *b = deleg_books(d);
-	uint64_t window = state_get_config(b->state)->notify_window_ms;
-	uint64_t now = books_now_ms(b), front;
+	uint64_t now = books_now_ms(b), front_ms;
 
 	lock_acquire(&b->lock);
 	d->batch_phase = BATCH_NONE;
@@ -234,15 +243,17 @@ static void leave_flight(struct deleg *d, enum batch_step step)
 	deleg_wake_locked(b);
 	lock_release(&b->lock);
 	/* After the phase: what comes later puts itself on a list. */
-	if (!notifyq_has_work(&d->queue, &front))
+	if (!notifyq_has_work(&d->queue, &front_ms))
 		return;
 	scope_lock(&b->lock);
+	uint64_t due = due_locked(b, d, front_ms);
+
 	if (step == BATCH_STEP_AGAIN)
 		add_locked(b, &b->again, d, now + BATCH_AGAIN_MS);
-	else if (front + window <= now)
+	else if (due <= now)
 		add_locked(b, &b->ready, d, now);
 	else
-		add_locked(b, &b->due, d, front + window);
+		add_locked(b, &b->due, d, due);
 }
 
 void batch_done(struct deleg *d, size_t sent, enum batch_result result)

@@ -260,12 +260,12 @@ static bool flush_for_return(struct deleg *d)
 	struct deleg_books *b = deleg_books(d);
 	uint64_t now = books_now_ms(b);
 
-	lock_acquire(&d->sid.node->lock);
+	lock_acquire(&b->lock);
 	bool late = d->return_until && ms32_reached(now, d->return_until);
 
 	if (!d->return_until)
 		d->return_until = (uint32_t)(now + RETURN_FLUSH_MS) | 1;
-	lock_release(&d->sid.node->lock);
+	lock_release(&b->lock);
 	if (late)
 		return false;
 	batch_flush(d);

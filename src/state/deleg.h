@@ -56,12 +56,12 @@ struct deleg {
 	uint8_t state;         /* enum deleg_state */
 	uint8_t recall_reason; /* once RECALLED */
 	bool blocking;         /* somebody's change waits for its return */
-	uint32_t return_until; /* low bits of ms; 0 = no DELEGRETURN yet */
 	/* Under the list lock. */
-	uint8_t recall_phase; /* see recall.c */
-	uint8_t batch_phase;  /* see batch.c */
-	uint8_t tries;        /* of the batch at the front */
-	uint32_t retry_at;    /* low bits of ms: CB_RECALL again */
+	uint32_t return_until; /* low bits of ms; 0 = no DELEGRETURN yet */
+	uint8_t recall_phase;  /* see recall.c */
+	uint8_t batch_phase;   /* see batch.c */
+	uint8_t tries;         /* of the batch at the front */
+	uint32_t retry_at;     /* low bits of ms: CB_RECALL again */
 	uint64_t due_ms;
 	struct list on_recall; /* outstanding recalls; holds a reference */
 	struct list on_due;    /* batches for later; holds a reference */

@@ -174,7 +174,7 @@ bool notifyq_has_work(struct notifyq *q, uint64_t *front_ms)
 	scope_lock(&q->lock);
 	if (q->state != NOTIFYQ_QUEUED)
 		return false;
-	*front_ms = (*slot_at(q, 0))->when_ms;
+	*front_ms = q->bytes < q->batch_bytes ? (*slot_at(q, 0))->when_ms : 0;
 	return true;
 }
 

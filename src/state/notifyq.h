@@ -70,7 +70,10 @@ size_t notifyq_take(struct notifyq *q, struct dir_event **ret, size_t max);
  */
 bool notifyq_sent(struct notifyq *q, size_t sent);
 
-/* Would notifyq_take() give something? Then *@front_ms: since when. */
+/*
+ * Would notifyq_take() give something? Then *@front_ms: since when; 0 when
+ * there is a full batch, which need not wait.
+ */
 bool notifyq_has_work(struct notifyq *q, uint64_t *front_ms);
 
 /* Final: empty it. Waits for nothing; a batch in flight may still arrive. */

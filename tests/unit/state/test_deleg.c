@@ -222,6 +222,32 @@ static void test_what_comes_during_flight_follows(void **state)
 	end(&t);
 }
 
+static void test_nothing_waits_for_a_window_when_recalled(void **state)
+{
+	struct one t;
+
+	begin(&t);
+	add(&t, "1");
+	stage_pass(&t.st, 50);
+	assert_int_equal(take(&t, 8), 1);
+	add(&t, "2");
+	recall_start(t.d, RECALL_RESOURCE);
+	batch_done(t.d, 1, BATCH_OK);
+	stage_deliver(&t.st, t.d, "2", NULL);
+	assert_int_equal(t.st.recalls, 1);
+	end(&t);
+	begin(&t);
+	add(&t, "1");
+	stage_pass(&t.st, 50);
+	assert_int_equal(take(&t, 8), 1);
+	add(&t, "2");
+	assert_int_equal(deleg_return(&t.d->sid, &t.id), NFS4ERR_DELAY);
+	batch_done(t.d, 1, BATCH_OK);
+	stage_deliver(&t.st, t.d, "2", NULL);
+	assert_int_equal(deleg_return(&t.d->sid, &t.id), NFS4_OK);
+	end(&t);
+}
+
 static void test_the_rest_of_a_batch_follows_at_once(void **state)
 {
 	struct one t;
@@ -368,6 +394,7 @@ int main(void)
 		cmocka_unit_test(test_window_zero_sends_at_once),
 		cmocka_unit_test(test_a_full_batch_does_not_wait),
 		cmocka_unit_test(test_what_comes_during_flight_follows),
+		cmocka_unit_test(test_nothing_waits_for_a_window_when_recalled),
 		cmocka_unit_test(test_the_rest_of_a_batch_follows_at_once),
 		cmocka_unit_test(test_delay_is_sent_again_but_not_for_ever),
 		cmocka_unit_test(test_success_forgives),

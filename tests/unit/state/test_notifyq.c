@@ -137,12 +137,17 @@ static void test_says_when_a_batch_is_full(void **state)
 {
 	struct notifyq q;
 	struct dir_event *e = numbered(1);
+	uint64_t front_ms;
 
 	notifyq_init(&q, 3 * e->size);
 	assert_int_equal(notifyq_put(&q, e, &plenty), NOTIFYQ_PUT_FIRST);
 	assert_int_equal(notifyq_put(&q, e, &plenty), NOTIFYQ_PUT);
+	assert_true(notifyq_has_work(&q, &front_ms));
+	assert_int_equal(front_ms, 1);
 	assert_int_equal(notifyq_put(&q, e, &plenty), NOTIFYQ_PUT_BATCH);
 	assert_int_equal(notifyq_put(&q, e, &plenty), NOTIFYQ_PUT);
+	assert_true(notifyq_has_work(&q, &front_ms));
+	assert_int_equal(front_ms, 0);
 	notifyq_fini(&q);
 	notifyq_init(&q, 1);
 	assert_int_equal(notifyq_put(&q, e, &plenty), NOTIFYQ_PUT_BATCH);
