@@ -46,6 +46,15 @@ static int64_t time_of(const struct statx_timestamp *t)
 	return ns;
 }
 
+uint64_t posix_fsid_of_statfs(const struct statfs *fs)
+{
+	uint64_t fsid;
+
+	_Static_assert(sizeof(fs->f_fsid) == sizeof(fsid), "8 bytes");
+	memcpy(&fsid, &fs->f_fsid, sizeof(fsid));
+	return fsid;
+}
+
 /*
  * Inode numbers are unique per device, and a btrfs subvolume is a device of
  * its own inside the mount: it gets a minor number of its own.
@@ -53,14 +62,11 @@ static int64_t time_of(const struct statx_timestamp *t)
 static uint64_t minor_of(const struct posix *p, int fd, const struct statx *st)
 {
 	struct statfs fs;
-	uint64_t minor = 0;
 
 	if (st->stx_dev_major == p->root_stat.stx_dev_major &&
 		st->stx_dev_minor == p->root_stat.stx_dev_minor)
-		return 0;
-	if (fstatfs(fd, &fs) == 0)
-		memcpy(&minor, &fs.f_fsid, sizeof(minor));
-	return minor;
+		return p->root_minor;
+	return fstatfs(fd, &fs) == 0 ? posix_fsid_of_statfs(&fs) : 0;
 }
 
 void posix_fill_attr(

@@ -28,6 +28,19 @@ struct fd_path fd_path_of(int fd)
 	return path;
 }
 
+int posix_id_of_handle(
+	const struct posix *p, const struct file_handle *h, struct fileid *ret)
+{
+	if (h->handle_type < 0 || h->handle_type > UINT8_MAX ||
+		h->handle_bytes > HANDLE_MAX)
+		return -EOVERFLOW;
+	ret->len = ID_HEADER + h->handle_bytes;
+	memcpy(ret->data, &p->fsid, 8);
+	ret->data[8] = h->handle_type;
+	memcpy(ret->data + ID_HEADER, h->f_handle, h->handle_bytes);
+	return 0;
+}
+
 int posix_id_of_fd(const struct posix *p, int fd, struct fileid *ret)
 {
 	union kernel_handle h = {.head = {.handle_bytes = HANDLE_MAX}};
@@ -35,13 +48,7 @@ int posix_id_of_fd(const struct posix *p, int fd, struct fileid *ret)
 
 	if (name_to_handle_at(fd, "", &h.head, &mount, AT_EMPTY_PATH) != 0)
 		return -errno;
-	if (h.head.handle_type < 0 || h.head.handle_type > UINT8_MAX)
-		return -EOVERFLOW;
-	ret->len = ID_HEADER + h.head.handle_bytes;
-	memcpy(ret->data, &p->fsid, 8);
-	ret->data[8] = h.head.handle_type;
-	memcpy(ret->data + ID_HEADER, h.head.f_handle, h.head.handle_bytes);
-	return 0;
+	return posix_id_of_handle(p, &h.head, ret);
 }
 
 static int handle_of_id(

@@ -16,6 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 
 #include "store/dirindex.h"
 #include "store/posix_cred.h"
@@ -41,7 +42,8 @@ struct posix {
 	bool has_xattrs;
 	bool guards_links;           /* fs.protected_hardlinks */
 	const char *exclusive_xattr; /* NULL: the file system has none */
-	uint64_t fsid;
+	uint64_t fsid;               /* of the file system, in fileids */
+	uint64_t root_minor; /* fsid.minor of what is on the root's device */
 	uint64_t max_file_size;
 	struct fileid root;
 	struct statx root_stat; /* device and inode of the root */
@@ -76,7 +78,13 @@ struct fd_path fd_path_of(int fd);
 /* posix_start.c: fill in @p for @path, or -errno with a sentence in @why. */
 int posix_start(struct posix *p, const char *path, char *why, size_t why_size);
 
-/* posix_id.c: the fileid of an open object, and an O_PATH descriptor of one. */
+/*
+ * posix_id.c: the fileid of a kernel handle, also one that fanotify reports;
+ * of an open object; and an O_PATH descriptor of one.
+ */
+struct file_handle;
+int posix_id_of_handle(
+	const struct posix *p, const struct file_handle *h, struct fileid *ret);
 int posix_id_of_fd(const struct posix *p, int fd, struct fileid *ret);
 int posix_id_open(struct posix *p, const struct fileid *id);
 
@@ -103,6 +111,7 @@ int posix_stat(int fd, struct statx *ret);
 void posix_fill_attr(const struct posix *p, int fd, const struct statx *st,
 	struct attr *ret);
 enum object_type posix_type_of(unsigned mode);
+uint64_t posix_fsid_of_statfs(const struct statfs *fs);
 
 /*
  * May whoever the thread acts as do this (R_OK, W_OK, X_OK) to the object?

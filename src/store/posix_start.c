@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/btrfs.h>
 #include <linux/capability.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -19,8 +20,9 @@
 #include "base/log.h"
 #include "store/posix_impl.h"
 
-#define MAGIC_FUSE 0x65735546
-#define MAGIC_XFS  0x58465342
+#define MAGIC_BTRFS 0x9123683e
+#define MAGIC_FUSE  0x65735546
+#define MAGIC_XFS   0x58465342
 
 struct excuse {
 	char *why;
@@ -124,15 +126,18 @@ static int check_kernel(struct posix *p, const struct excuse *x)
 }
 
 /*
- * The 8 bytes must survive reboots. f_fsid does where it is made of the file
- * system's UUID (ext4, btrfs, f2fs ...), and it is what fanotify reports; XFS
- * makes it of the device number, so there it is the UUID, folded alike.
+ * The 8 bytes in front of every fileid must survive reboots and be the same
+ * for all exports of a file system. f_fsid, which fanotify reports, mostly is
+ * made of the file system's UUID (ext4, f2fs ...). XFS makes it of the device
+ * number and btrfs mixes the subvolume in, so there the UUID itself is taken.
  */
 struct xfs_geometry {
-	uint8_t before_uuid[48];
+	uint32_t sizes_and_counts[8];
+	uint64_t blocks_and_log[4];
 	uint8_t uuid[16];
-	uint8_t after_uuid[48];
+	uint32_t the_rest[7];
 };
+_Static_assert(sizeof(struct xfs_geometry) == 112, "part of the ioctl number");
 #define XFS_IOC_GEOMETRY_V1 _IOR('X', 100, struct xfs_geometry)
 
 static uint64_t fold_uuid(const uint8_t uuid[16])
@@ -145,14 +150,16 @@ static uint64_t fold_uuid(const uint8_t uuid[16])
 
 static uint64_t fsid_of(int fd, const struct statfs *fs)
 {
-	struct xfs_geometry geometry = {0};
-	uint64_t fsid = 0;
+	struct xfs_geometry xfs = {0};
+	struct btrfs_ioctl_fs_info_args btrfs = {0};
 
-	memcpy(&fsid, &fs->f_fsid, sizeof(fsid));
 	if (fs->f_type == MAGIC_XFS &&
-		ioctl(fd, XFS_IOC_GEOMETRY_V1, &geometry) == 0)
-		fsid = fold_uuid(geometry.uuid);
-	return fsid;
+		ioctl(fd, XFS_IOC_GEOMETRY_V1, &xfs) == 0)
+		return fold_uuid(xfs.uuid);
+	if (fs->f_type == MAGIC_BTRFS &&
+		ioctl(fd, BTRFS_IOC_FS_INFO, &btrfs) == 0)
+		return fold_uuid(btrfs.fsid);
+	return posix_fsid_of_statfs(fs);
 }
 
 static int check_file_system(
@@ -168,6 +175,8 @@ static int check_file_system(
 			"export the directory below it",
 			path);
 	p->fsid = fsid_of(p->root_fd, &fs);
+	if (fs.f_type == MAGIC_BTRFS)
+		p->root_minor = posix_fsid_of_statfs(&fs);
 	return 0;
 }
 
