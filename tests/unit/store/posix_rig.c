@@ -41,9 +41,12 @@ void rig_set_admin(bool on)
 
 void rig_init(struct posix_rig *r)
 {
+	const char *dir = getenv("HERALD_TEST_DIR");
+
 	*r = (struct posix_rig){
 		.max_fds = RIG_FDS, .index_budget = TEST_BUDGET};
-	strcpy(r->base, "/var/tmp/herald-posix-XXXXXX");
+	snprintf(r->base, sizeof(r->base), "%s/herald-posix-XXXXXX",
+		dir ? dir : "/var/tmp");
 	assert_non_null(mkdtemp(r->base));
 	assert_int_equal(chmod(r->base, 0755), 0);
 	snprintf(r->export, sizeof(r->export), "%s/export", r->base);
@@ -85,7 +88,7 @@ void rig_restart(struct posix_rig *r)
 
 void rig_fini(struct posix_rig *r)
 {
-	char command[128];
+	char command[256];
 
 	if (r->store)
 		rig_stop(r);

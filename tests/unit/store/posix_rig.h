@@ -2,7 +2,8 @@
 /*
  * A posix store over a fresh directory of the host, for the tests of what is
  * posix's own. The tests need root (handles, other users' ids) and are skipped
- * without.
+ * without. HERALD_TEST_DIR names a directory to work in, to test another file
+ * system; it is /var/tmp.
  */
 #ifndef TESTS_POSIX_RIG_H
 #define TESTS_POSIX_RIG_H
@@ -18,8 +19,8 @@
 #define RIG_FDS 64
 
 struct posix_rig {
-	char base[64];    /* a directory of the test's own */
-	char export[80];  /* below it: the store's root, mode 01777 */
+	char base[128];   /* a directory of the test's own */
+	char export[160]; /* below it: the store's root, mode 01777 */
 	unsigned max_fds; /* set before rig_start() to have another budget */
 	size_t index_budget;
 	struct clock clock;

@@ -470,6 +470,10 @@ static void test_long_symlinks(void **state)
 	size_t len;
 
 	memset(text, 'x', sizeof(text));
+	text[4095] = 0;
+	if (symlink(text, rig_path(&rig, "try")) != 0)
+		skip(); /* XFS takes 1,023 bytes */
+	text[4095] = 'x';
 	assert_int_equal(create_as(ALICE, &rig.root, "long", &new, &id), 0);
 	assert_int_equal(store_readlink(rig.store, &cred_server, &id, got,
 				 sizeof(got), &len),
