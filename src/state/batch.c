@@ -163,6 +163,12 @@ void batch_flush(struct deleg *d)
 	hurry_locked(b, d);
 }
 
+/*
+ * A sender that gives up at once calls batch_done(), which kicks: the kick
+ * under way takes care of it, or ten thousand of them would nest.
+ */
+static __thread bool kicking;
+
 void batch_kick(struct state *s)
 {
 	struct deleg_books *b = state_deleg_books(s);
@@ -170,8 +176,12 @@ void batch_kick(struct state *s)
 	uint64_t now = books_now_ms(b);
 	struct deleg *d;
 
+	if (kicking)
+		return;
+	kicking = true;
 	while ((d = pop_due(b, now)))
 		ops->send_notify(ops->ctx, d);
+	kicking = false;
 }
 
 /* ---- the sender ---- */

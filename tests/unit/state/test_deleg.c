@@ -364,6 +364,47 @@ static void test_unknown_while_fresh_is_sent_again(void **state)
 	end(&t);
 }
 
+/* A sender that does it all inside send_notify. */
+static int depth, deepest, delivered;
+
+static void send_at_once(void *ctx, struct deleg *d)
+{
+	struct dir_event *got[8];
+	size_t n;
+
+	if (++depth > deepest)
+		deepest = depth;
+	n = batch_take(d, got, 8);
+	for (size_t i = 0; i < n; i++)
+		dir_event_put(got[i]);
+	delivered += n;
+	batch_done(d, n, BATCH_OK);
+	depth--;
+}
+
+static void test_a_sender_may_be_done_at_once(void **state)
+{
+	struct stage st;
+
+	depth = deepest = delivered = 0;
+	stage_prepare(&st);
+	st.w.config.ops.send_notify = send_at_once;
+	stage_start(&st);
+	struct client *c = stage_client(&st, "c");
+	struct client *other = stage_client(&st, "other");
+
+	for (unsigned dir = 0; dir < 100; dir++) {
+		deleg_put(stage_grant(&st, c, dir, ASK_ALL));
+		stage_change(&st, other, dir, CHANGE_ADD_ENTRY, "x");
+	}
+	stage_pass(&st, 50);
+	assert_int_equal(delivered, 100);
+	assert_int_equal(deepest, 1);
+	client_put(c);
+	client_put(other);
+	stage_fini(&st);
+}
+
 static void test_an_answer_after_the_end(void **state)
 {
 	struct one t;
@@ -401,6 +442,7 @@ int main(void)
 		cmocka_unit_test(test_no_channel_when_handed_out),
 		cmocka_unit_test(test_bad_answers_recall),
 		cmocka_unit_test(test_unknown_while_fresh_is_sent_again),
+		cmocka_unit_test(test_a_sender_may_be_done_at_once),
 		cmocka_unit_test(test_an_answer_after_the_end),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
