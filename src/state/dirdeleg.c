@@ -4,10 +4,12 @@
 #include <stdlib.h>
 
 #include "base/cleanup.h"
+#include "state/batch.h"
 #include "state/cbsession.h"
 #include "state/deleg_private.h"
 #include "state/dirchange.h"
 #include "state/policy_dirdeleg.h"
+#include "state/recall.h"
 
 /* ---- terms ---- */
 
@@ -224,4 +226,27 @@ nfsstat4 dirdeleg_grant(struct client *client, const struct fileid *dir,
 	if (status == NFS4_OK)
 		counter_add(ret->granted ? &b->grants : &b->refusals, 1);
 	return status;
+}
+
+/* ---- recalling all of a directory ---- */
+
+unsigned dirdeleg_recall(
+	struct state *s, const struct fileid *dir, enum recall_reason reason)
+{
+	struct node *n = node_find(s, dir);
+	struct deleg *d;
+	unsigned started = 0;
+
+	if (!n)
+		return 0;
+	lock_acquire(&n->lock);
+	list_for_each_entry(d, &n->delegs, on_node) {
+		started += d->state == DELEG_ACTIVE;
+		recall_start_locked(d, reason);
+	}
+	lock_release(&n->lock);
+	node_put(n);
+	recall_kick(s);
+	batch_kick(s);
+	return started;
 }

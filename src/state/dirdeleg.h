@@ -48,6 +48,14 @@ struct dirdeleg_grant {
 nfsstat4 dirdeleg_grant(struct client *client, const struct fileid *dir,
 	const struct dirdeleg_request *request, struct dirdeleg_grant *ret);
 
+/*
+ * Recall every delegation of @dir for @reason: it is gone on disk, changed
+ * behind our back, or somebody told us to. Nobody waits. Returns how many were
+ * not being recalled yet. Without locks.
+ */
+unsigned dirdeleg_recall(
+	struct state *s, const struct fileid *dir, enum recall_reason reason);
+
 /* The kinds this build can notify at all, as notify_type4 bits. */
 uint32_t dirdeleg_supported(void);
 

@@ -231,6 +231,28 @@ static void test_a_second_reason_may_still_stop_the_queue(void **state)
 	end(&t);
 }
 
+static void test_all_of_a_directory(void **state)
+{
+	struct one t;
+	struct fileid none = stage_dir(9);
+
+	begin(&t, ASK_ADD);
+	struct deleg *second = stage_grant(&t.st, t.other, 1, ASK_NOTHING);
+	struct deleg *elsewhere = stage_grant(&t.st, t.other, 2, ASK_NOTHING);
+	struct state *s = t.st.w.state;
+
+	assert_int_equal(dirdeleg_recall(s, &none, RECALL_ADMIN), 0);
+	assert_int_equal(dirdeleg_recall(s, &t.id, RECALL_LOCAL_CHANGE), 2);
+	assert_int_equal(t.st.recalls, 2);
+	assert_int_equal(dirdeleg_recall(s, &t.id, RECALL_ADMIN), 0);
+	assert_int_equal(t.st.recalls, 2);
+	assert_int_equal(t.d->recall_reason, RECALL_LOCAL_CHANGE);
+	assert_int_equal(elsewhere->state, DELEG_ACTIVE);
+	deleg_put(second);
+	deleg_put(elsewhere);
+	end(&t);
+}
+
 static void test_every_reason_has_a_name(void **state)
 {
 	for (int r = 0; r < RECALL_REASONS; r++)
@@ -281,6 +303,7 @@ int main(void)
 		cmocka_unit_test(test_does_not_wait_for_what_is_queued),
 		cmocka_unit_test(test_held_recall_of_an_empty_batch),
 		cmocka_unit_test(test_a_second_reason_may_still_stop_the_queue),
+		cmocka_unit_test(test_all_of_a_directory),
 		cmocka_unit_test(test_every_reason_has_a_name),
 		cmocka_unit_test(test_end_of_client_while_recalled),
 		cmocka_unit_test(test_end_of_client_with_a_revoked_one),
