@@ -47,6 +47,7 @@ static nfsstat4 request_grant(struct compound *c,
 		.will_own_order = true,
 	};
 
+	request.attr_bytes = fattr4_size_max(&request.child_attrs);
 	session_slot_ref(c->slot, &request.slot);
 	return dirdeleg_grant(c->client, &c->fh.id, &request, grant);
 }
@@ -100,7 +101,11 @@ nfsstat4 op_get_dir_delegation(
 	if (status != NFS4_OK || !grant.granted)
 		return status;
 	/* Again, under the delegation: from now on a move is told. */
-	store_dir_verifier(store, &c->fh.id, &verifier);
+	if (store_dir_verifier(store, &c->fh.id, &verifier) < 0) {
+		/* Removed since we looked: nobody will tell of it any more. */
+		deleg_forget(c->client, &c->fh.id);
+		return NFS4_OK;
+	}
 	answer_grant(&grant, verifier, answer);
 	compound_set_stateid(c, &grant.stateid);
 	return NFS4_OK;
