@@ -3,6 +3,7 @@
 #include "nfs/ops.h"
 
 #include "nfs/errmap.h"
+#include "state/deleg.h"
 #include "store/store.h"
 
 nfsstat4 op_putfh(struct compound *c, const nfs_argop4 *arg, nfs_resop4 *res)
@@ -13,6 +14,8 @@ nfsstat4 op_putfh(struct compound *c, const nfs_argop4 *arg, nfs_resop4 *res)
 	if (status != NFS4_OK)
 		return status;
 	status = errmap_status(store_probe(fh.export->store, &fh.id));
+	if (status == NFS4ERR_STALE)
+		deleg_forget(c->client, &fh.id);
 	if (status != NFS4_OK)
 		return status;
 	compound_set_fh(c, fh.export, &fh.id);
