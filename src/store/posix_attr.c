@@ -395,5 +395,5 @@ int posix_setattr(struct store *s, const struct cred *cred,
 		err = set_size(p, cred, id, io, set->size);
 	if (!err)
 		err = posix_apply(p, cred, fh->fd, &rest);
-	return err || !set->mask ? err : posix_sync_object(p, id);
+	return err || !set->mask ? err : posix_sync_attr(p, id, attr.type);
 }

@@ -161,7 +161,7 @@ static int set_initial(struct posix *p, const struct cred *cred, int fd,
 	err = posix_apply(p, cred, fd, &rest);
 	if (!err && rest.mask &&
 		new->type != OBJECT_FILE &&new->type != OBJECT_DIR)
-		err = posix_sync_all(p); /* nothing else syncs these */
+		err = fh_sync_all(&p->cache, p->root_fd); /* nobody else will */
 	return err;
 }
 

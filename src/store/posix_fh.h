@@ -72,6 +72,11 @@ struct fh_cache {
 	unsigned orphans; /* entries that only a pin keeps */
 	struct htab kept; /* errors of write-back nobody heard of yet */
 	uint64_t swept_ms;
+	uint64_t all_begun; /* fh_sync_all(): syncs of the file system */
+	uint64_t all_ended;
+	uint64_t all_failures;
+	int all_failure;
+	bool all_running;
 	_Atomic uint64_t verifier;
 };
 
@@ -146,6 +151,12 @@ void fh_keep_error(struct fh_cache *c, const struct fileid *id, int err);
  * -EINVAL: there is no such thing as syncing it.
  */
 int fh_sync_fd(struct fh_cache *c, int fd);
+
+/*
+ * syncfs of @fd's file system, one for all who wait: for what has no fsync of
+ * its own.
+ */
+int fh_sync_all(struct fh_cache *c, int fd);
 
 /* store_commit(): syncs what is unsynced, and reports an error kept. */
 int fh_commit(struct fh_cache *c, const struct fileid *id);

@@ -125,12 +125,18 @@ int posix_open_io(struct posix *p, const struct cred *cred,
 	const struct fileid *id, int io, enum fh_kind kind, struct fh **ret);
 
 /*
- * Make an object's own state durable. What can only be opened O_PATH
- * (symlinks, devices ...) has no fsync; its entry's directory carries it, and
- * for attributes set later there is posix_sync_all().
+ * Make a new object durable, or one whose data changed. What can only be
+ * opened O_PATH (symlinks, devices ...) has no fsync: a new one is carried by
+ * its directory's.
  */
 int posix_sync_object(struct posix *p, const struct fileid *id);
-int posix_sync_all(struct posix *p);
+
+/*
+ * Make a change of attributes durable. For what has no fsync that takes a
+ * syncfs, which waits for everybody's data: rare, and shared by who waits.
+ */
+int posix_sync_attr(
+	struct posix *p, const struct fileid *id, enum object_type type);
 
 /* posix_attr.c: apply @set, but its size, as the caller; nothing is synced. */
 int posix_apply(struct posix *p, const struct cred *cred, int fd,

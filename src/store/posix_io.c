@@ -291,6 +291,14 @@ static int sync_dir(struct posix *p, int path_fd)
 			      : err; /* nothing there that could be synced */
 }
 
+int posix_sync_attr(
+	struct posix *p, const struct fileid *id, enum object_type type)
+{
+	if (type == OBJECT_FILE || type == OBJECT_DIR)
+		return posix_sync_object(p, id);
+	return fh_sync_all(&p->cache, p->root_fd);
+}
+
 int posix_sync_object(struct posix *p, const struct fileid *id)
 {
 	scope_fh *path = NULL;
@@ -304,9 +312,4 @@ int posix_sync_object(struct posix *p, const struct fileid *id)
 	if (format == S_IFREG)
 		return sync_file(p, id, path->fd);
 	return format == S_IFDIR ? sync_dir(p, path->fd) : 0;
-}
-
-int posix_sync_all(struct posix *p)
-{
-	return syncfs(p->root_fd) ? -errno : 0;
 }

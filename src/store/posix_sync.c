@@ -125,6 +125,43 @@ int fh_sync_fd(struct fh_cache *c, int fd)
 	return err;
 }
 
+/* Run syncfs() for everybody who came before it began. */
+static void sync_all_locked(struct fh_cache *c, int fd)
+{
+	uint64_t number = ++c->all_begun;
+	int err;
+
+	c->all_running = true;
+	lock_release(&c->lock);
+	err = syncfs(fd) ? -errno : 0;
+	if (err)
+		sync_failed(c, err);
+	lock_acquire(&c->lock);
+	c->all_running = false;
+	c->all_ended = number;
+	if (err) {
+		c->all_failures++;
+		c->all_failure = err;
+	}
+	cond_broadcast(&c->synced);
+}
+
+int fh_sync_all(struct fh_cache *c, int fd)
+{
+	uint64_t number, failures;
+
+	scope_lock(&c->lock);
+	number = c->all_begun;
+	failures = c->all_failures;
+	while (c->all_ended <= number) {
+		if (c->all_running)
+			cond_wait(&c->synced, &c->lock);
+		else
+			sync_all_locked(c, fd);
+	}
+	return c->all_failures == failures ? 0 : c->all_failure;
+}
+
 static struct kept_error *kept_find(
 	struct fh_cache *c, const struct fileid *id, uint64_t hash)
 {

@@ -24,7 +24,7 @@
 
 static struct posix_rig rig;
 static atomic_int fail_next; /* how many syncs are to fail */
-static atomic_uint syncs;
+static atomic_uint syncs, all_syncs;
 
 static atomic_bool gate_shut; /* syncs wait before they go on ... */
 static atomic_uint at_gate;   /* ... as many as are here */
@@ -52,6 +52,12 @@ int fsync(int fd)
 int fdatasync(int fd)
 {
 	return sync_or_fail(SYS_fdatasync, fd);
+}
+
+int syncfs(int fd)
+{
+	atomic_fetch_add(&all_syncs, 1);
+	return sync_or_fail(SYS_syncfs, fd);
 }
 
 static int setup(void **state)
@@ -211,6 +217,29 @@ static void test_commit_after_data_sync(void **state)
 	assert_int_equal(write_stable(&id, &stability), 0);
 	assert_int_equal(store_commit(rig.store, &id, 0, 0), 0);
 	assert_int_equal(syncs, 2);
+}
+
+/* Symlinks and devices have no fsync: the file system has. */
+static void test_attributes_of_special_files(void **state)
+{
+	struct fileid id = rig_make(&rig, &rig.root, "s", OBJECT_SYMLINK, 1000);
+	struct setattr set = {.mask = SETATTR_MTIME, .mtime_ns = 1};
+
+	all_syncs = 0;
+	assert_int_equal(store_sync_entry(rig.store, &rig.root, &id), 0);
+	assert_int_equal(all_syncs, 0);
+	assert_int_equal(store_setattr(rig.store, &cred_server, &id,
+				 STORE_IO_CHECK, &set),
+		0);
+	assert_int_equal(all_syncs, 1);
+	fail_next = 1;
+	assert_int_equal(store_setattr(rig.store, &cred_server, &id,
+				 STORE_IO_CHECK, &set),
+		-EIO);
+	assert_int_equal(store_setattr(rig.store, &cred_server, &id,
+				 STORE_IO_CHECK, &set),
+		0);
+	assert_int_equal(all_syncs, 3);
 }
 
 static void test_space_calls_are_durable(void **state)
@@ -396,6 +425,7 @@ int main(void)
 		TEST(test_eviction_keeps_its_error),
 		TEST(test_nothing_to_sync_is_not_synced),
 		TEST(test_commit_after_data_sync),
+		TEST(test_attributes_of_special_files),
 		TEST(test_space_calls_are_durable),
 		TEST(test_both_are_told),
 		TEST(test_late_writes_are_synced_again),
