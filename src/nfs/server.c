@@ -13,6 +13,9 @@
 /* nobody and nogroup, where root is squashed to. */
 #define ANON_ID 65534
 
+/* How long a client may stay away and find its cache of what it wrote true. */
+#define CHANGE_LINGER_MS (10 * 60 * 1000)
+
 /* RPC header and credentials around a compound, generously. */
 #define RPC_OVERHEAD 1024
 
@@ -69,6 +72,7 @@ void nfs_server_config_default(struct nfs_server_config *config,
 	state_config_default(&config->state);
 	config->state.clock = clock;
 	config->state.timers = timers;
+	config->state.change_linger_ms = CHANGE_LINGER_MS;
 	config->state.grace_ms = 0; /* nothing is reclaimable: doc/design.md */
 	config->state.max_request = NFS_RECORD_MAX;
 	config->state.max_response = NFS_RECORD_MAX;

@@ -182,11 +182,16 @@ static struct node *pop_idle(struct state *s, uint64_t now_ms)
 	if (list_empty(&s->nodes_idle))
 		return NULL;
 	n = list_first_entry(&s->nodes_idle, struct node, idle);
-	if (n->change_until_ms > now_ms)
+	if (n->change_until_ms + s->config.change_linger_ms > now_ms)
 		return NULL;
 	list_del(&n->idle);
 	s->nodes_idle_count--;
 	return n;
+}
+
+static uint64_t idle_interval_ms(const struct state *s)
+{
+	return changeattr_keep_ms(s) + s->config.change_linger_ms / 16;
 }
 
 static void idle_fired(struct timer *t)
@@ -202,18 +207,20 @@ static void idle_fired(struct timer *t)
 	more = !list_empty(&s->nodes_idle);
 	lock_release(&s->idle_lock);
 	if (more)
-		timer_set(s->config.timers, t, changeattr_keep_ms(s));
+		timer_set(s->config.timers, t, idle_interval_ms(s));
 }
 
 /* Off the list when it has grown too long: the oldest, or NULL. */
-static struct node *pop_surplus_locked(struct state *s, uint64_t until_ms)
+static struct node *pop_surplus_locked(
+	struct state *s, uint64_t now_ms, uint64_t until_ms)
 {
 	struct node *n;
 
 	if (s->nodes_idle_count <= NODES_IDLE_MAX)
 		return NULL;
-	changeattr_forget_early(s, until_ms);
 	n = list_first_entry(&s->nodes_idle, struct node, idle);
+	if (n->change_until_ms > now_ms)
+		changeattr_forget_early(s, until_ms);
 	list_del(&n->idle);
 	s->nodes_idle_count--;
 	return n;
@@ -222,7 +229,8 @@ static struct node *pop_surplus_locked(struct state *s, uint64_t until_ms)
 struct node *node_keep_locked(struct node *n)
 {
 	struct state *s = n->state;
-	uint64_t until_ms = state_now_ms(s) + changeattr_keep_ms(s);
+	uint64_t now_ms = state_now_ms(s);
+	uint64_t until_ms = now_ms + changeattr_keep_ms(s);
 	struct node *surplus;
 	bool first;
 
@@ -235,11 +243,11 @@ struct node *node_keep_locked(struct node *n)
 	list_del(&n->idle);
 	n->change_until_ms = until_ms;
 	list_add_tail(&s->nodes_idle, &n->idle);
-	surplus = pop_surplus_locked(s, until_ms);
+	surplus = pop_surplus_locked(s, now_ms, until_ms);
 	lock_release(&s->idle_lock);
 	if (first)
-		timer_set(s->config.timers, &s->idle_timer,
-			changeattr_keep_ms(s));
+		timer_set(
+			s->config.timers, &s->idle_timer, idle_interval_ms(s));
 	return surplus;
 }
 

@@ -56,20 +56,26 @@ struct state_config {
 	struct clock *clock;   /* borrowed */
 	struct timers *timers; /* borrowed */
 	struct state_ops ops;
-	uint64_t epoch;               /* of this start, in client ids */
-	uint8_t server_id[16];        /* server owner and scope */
-	uint64_t lease_ms;            /* 90 s */
-	uint64_t grace_ms;            /* 0 = no grace period */
-	uint32_t max_clients;         /* 10,000 */
-	uint32_t max_sessions;        /* per client; 64 */
-	uint32_t max_slots;           /* ca_maxrequests granted; 64 */
-	uint32_t max_request;         /* ca_maxrequestsize granted */
-	uint32_t max_response;        /* ca_maxresponsesize granted */
-	uint32_t max_cached;          /* ca_maxresponsesize_cached; >= 7,588 */
-	uint32_t max_ops;             /* ca_maxoperations granted */
-	size_t max_cache_bytes;       /* replies kept, all clients */
-	uint32_t max_opens;           /* per client; 100,000 */
-	uint32_t max_locks;           /* per client */
+	uint64_t epoch;         /* of this start, in client ids */
+	uint8_t server_id[16];  /* server owner and scope */
+	uint64_t lease_ms;      /* 90 s */
+	uint64_t grace_ms;      /* 0 = no grace period */
+	uint32_t max_clients;   /* 10,000 */
+	uint32_t max_sessions;  /* per client; 64 */
+	uint32_t max_slots;     /* ca_maxrequests granted; 64 */
+	uint32_t max_request;   /* ca_maxrequestsize granted */
+	uint32_t max_response;  /* ca_maxresponsesize granted */
+	uint32_t max_cached;    /* ca_maxresponsesize_cached; >= 7,588 */
+	uint32_t max_ops;       /* ca_maxoperations granted */
+	size_t max_cache_bytes; /* replies kept, all clients */
+	uint32_t max_opens;     /* per client; 100,000 */
+	uint32_t max_locks;     /* per client */
+	/*
+	 * Change attribute values are remembered this long beyond need, while
+	 * there is room: whoever comes back to what he just changed finds the
+	 * value he knows, and his cache with it.
+	 */
+	uint64_t change_linger_ms;
 	uint32_t max_dir_delegs;      /* all clients */
 	uint32_t notify_max_events;   /* per delegation; 16,384 */
 	size_t notify_max_bytes;      /* per delegation; 4 MiB */
