@@ -69,6 +69,7 @@ void deleg_books_stats(struct deleg_books *b, struct state_stats *ret)
 		ret->recalls_by_reason[r] = counter_read(&b->recalls[r]);
 		ret->recalls += ret->recalls_by_reason[r];
 	}
+	ret->notify_bytes = dir_event_bytes();
 	ret->overflows = ret->recalls_by_reason[RECALL_OVERFLOW];
 }
 

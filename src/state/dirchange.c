@@ -34,6 +34,15 @@ static void leave(struct dirchange *dc)
 	dc->locked = false;
 }
 
+/* What was decided inside, done outside; most changes decide nothing. */
+static void kick(struct state *s, bool held)
+{
+	if (!held)
+		return;
+	recall_kick(s);
+	batch_kick(s);
+}
+
 nfsstat4 dirchange_begin(struct dirchange *dc, struct state *s,
 	struct client *who, const struct fileid *a, const struct fileid *b)
 {
@@ -138,6 +147,7 @@ static void admit_dir(struct dirchange *dc, int i, enum change_kind kind)
 	do {
 		expired.count = 0;
 		lock_acquire(&n->lock);
+		dc->held |= !list_empty(&n->delegs);
 		list_for_each_entry(d, &n->delegs, on_node)
 			admit_holder(dc, i, kind, d, &expired);
 		lock_release(&n->lock);
@@ -178,6 +188,7 @@ static nfsstat4 admit_victim(
 		lock_acquire(&n->lock);
 		if (plan->victim_is_dir && !n->dying)
 			n->dying = dc->victim_dying = true;
+		dc->held |= !list_empty(&n->delegs);
 		list_for_each_entry(d, &n->delegs, on_node)
 			admit_victim_holder(dc, d, &expired);
 		lock_release(&n->lock);
@@ -333,8 +344,6 @@ static void end_victims_holders(struct node *n)
 void dirchange_commit(struct dirchange *dc, struct dir_change *change[2],
 	const int64_t ctime_ns[2])
 {
-	struct state *s = dc->state;
-
 	assert(dc->locked && dc->admitted && change[0]);
 	commit_dir(dc, 0, change[0], ctime_ns[0]);
 	if (dc->dir[1]) {
@@ -346,8 +355,7 @@ void dirchange_commit(struct dirchange *dc, struct dir_change *change[2],
 	if (dc->victim_dying)
 		end_victims_holders(dc->victim);
 	put_nodes(dc);
-	recall_kick(s);
-	batch_kick(s);
+	kick(dc->state, dc->held);
 }
 
 void dirchange_abort(struct dirchange *dc)
@@ -364,8 +372,7 @@ void dirchange_abort(struct dirchange *dc)
 	leave(dc);
 	if (!dc->blocked)
 		put_nodes(dc);
-	recall_kick(dc->state);
-	batch_kick(dc->state);
+	kick(dc->state, dc->held);
 }
 
 /* ---- waiting ---- */

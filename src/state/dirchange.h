@@ -31,6 +31,7 @@ struct dirchange {
 	bool victim_dying;   /* we marked it */
 	bool locked;
 	bool blocked; /* the last admit failed */
+	bool held;    /* somebody has a delegation on one of the nodes */
 	struct {
 		bool told, attrs;
 	} wants[2];           /* what the holders to be told need */

@@ -4,6 +4,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/counter.h"
+
+static struct counter live_bytes;
+
+uint64_t dir_event_bytes(void)
+{
+	return counter_read(&live_bytes);
+}
+
 /* What is packed behind the event, in this order. */
 enum {
 	HAS_ENTRY = 1 << 0,
@@ -129,6 +138,7 @@ struct dir_event *dir_event_new(
 	e->old_verifier = change->old_verifier;
 	e->new_verifier = change->new_verifier;
 	pack(e, change);
+	counter_add(&live_bytes, size);
 	return e;
 }
 
@@ -140,8 +150,10 @@ struct dir_event *dir_event_ref(struct dir_event *e)
 
 void dir_event_put(struct dir_event *e)
 {
-	if (e && ref_put(&e->ref))
-		free(e);
+	if (!e || !ref_put(&e->ref))
+		return;
+	counter_add(&live_bytes, -(int64_t)e->size);
+	free(e);
 }
 
 static const uint8_t *read_entry(const uint8_t *from, struct change_entry *ret)

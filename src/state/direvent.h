@@ -32,6 +32,9 @@ struct dir_event *dir_event_new(
 struct dir_event *dir_event_ref(struct dir_event *e);
 void dir_event_put(struct dir_event *e);
 
+/* Memory of all events there are in this process. */
+uint64_t dir_event_bytes(void);
+
 /* The change as it was; its names are borrowed from @e. */
 void dir_event_read(const struct dir_event *e, struct dir_change *ret);
 

@@ -87,6 +87,7 @@ static void test_covered_is_told_after(void **state)
 		stage_change(&t.st, t.b, 1, CHANGE_REMOVE_ENTRY, "y"), NFS4_OK);
 	assert_int_equal(
 		stage_change(&t.st, t.b, 1, CHANGE_RENAME_ENTRY, "z"), NFS4_OK);
+	assert_true(stage_stats(&t.st).notify_bytes > 0);
 	stage_pass(&t.st, 49);
 	stage_assert_quiet(&t.st); /* the window is open */
 	stage_pass(&t.st, 1);
@@ -112,6 +113,7 @@ static void test_covered_is_told_after(void **state)
 	assert_int_equal(stage_stats(&t.st).events, 3);
 	assert_int_equal(stage_stats(&t.st).notifications, 3);
 	assert_int_equal(stage_stats(&t.st).batches, 1);
+	assert_int_equal(stage_stats(&t.st).notify_bytes, 0);
 	end(&t);
 }
 
