@@ -11,9 +11,6 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-/* Kept free behind every reply: an operation number and a status. */
-#define RESERVE 16
-
 /* A false retry differs early: hashing more would tax every WRITE. */
 #define DIGEST_MAX 1024
 
@@ -228,7 +225,7 @@ static nfsstat4 run_row(struct compound *c, const struct op_row *row,
 	return status;
 }
 
-/* The bare form of a failed operation; RESERVE always leaves room for it. */
+/* The bare form of a failed operation; the reserve is its room. */
 static void put_failure(
 	struct compound *c, size_t mark, uint32_t op, nfsstat4 status)
 {
@@ -337,7 +334,7 @@ static void put_head(struct compound *c, struct compound_head *head)
 	xdr_put_opaque_var(out, &head->tag, NFS4_OPAQUE_LIMIT);
 	head->count_at = xdr_reserve(out, 4);
 	c->limit = out->limit;
-	xdr_set_limit(out, c->limit - RESERVE);
+	xdr_set_limit(out, c->limit - COMPOUND_RESERVE);
 }
 
 /* The slot's second operation cannot be replayed (RFC 8881 2.10.6.1.3). */

@@ -19,6 +19,9 @@
 #include "state/stateid.h"
 #include "vocab/cred.h"
 
+/* Kept free behind every reply: the bare failure of one more operation. */
+#define COMPOUND_RESERVE 16
+
 /* The special stateid "current" (RFC 8881 16.2.3.1.2) and what it stands for. */
 struct current_stateid {
 	bool set;

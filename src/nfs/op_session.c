@@ -8,6 +8,15 @@
 #include "state/session.h"
 #include "state/stateid.h"
 
+/* The number of SEQUENCE, its status and result. */
+#define SEQUENCE_RESULT (4 + 4 + 36)
+
+/* Bytes of the reply before the results, RPC header included. */
+static size_t reply_so_far(const struct compound *c)
+{
+	return c->call->reply_header_size + xdr_pos(&c->call->out) - c->start;
+}
+
 /*
  * The reply may grow to what the session allows; when it is to be kept, to
  * what the slot may keep (RFC 8881 2.10.6.4). Both count the RPC header.
@@ -30,18 +39,27 @@ static void limit_reply(struct compound *c)
 	}
 	if (begin + max < c->limit)
 		c->limit = begin + max;
-	xdr_set_limit(out, c->limit > 16 ? c->limit - 16 : 0);
+	xdr_set_limit(out, c->limit - COMPOUND_RESERVE);
 }
 
 nfsstat4 op_sequence(struct compound *c, const nfs_argop4 *arg, nfs_resop4 *res)
 {
 	struct principal who = compound_principal(c);
+	const struct session_request request = {
+		.minor_version = c->minor,
+		.nops = c->nops,
+		.size = c->call->record_size,
+		.reply_size =
+			reply_so_far(c) + SEQUENCE_RESULT + COMPOUND_RESERVE,
+		.digest = c->digest,
+		.who = &who,
+		.conn = c->call->conn,
+	};
 	struct session *session;
 	struct slot *slot;
 	nfsstat4 status;
 
-	status = session_sequence(c->server->state, &arg->opsequence, c->minor,
-		c->call->conn, c->nops, c->call->record_size, c->digest, &who,
+	status = session_sequence(c->server->state, &arg->opsequence, &request,
 		&res->opsequence.sr_resok4, &session, &slot, &c->verdict);
 	if (status != NFS4_OK)
 		return status;

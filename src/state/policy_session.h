@@ -10,9 +10,12 @@
 
 #include "proto/nfs4.h"
 
-/* The least that a lone SEQUENCE and its reply take, RPC header included. */
+/*
+ * The least that SEQUENCE and its reply take, RPC header included; the reply
+ * with room for the bare failure of the operation behind it.
+ */
 #define SEQUENCE_REQUEST_MIN 88
-#define SEQUENCE_REPLY_MIN   80
+#define SEQUENCE_REPLY_MIN   96
 /* CB_SEQUENCE and CB_RECALL with a filehandle of full size, AUTH_NONE. */
 #define CALLBACK_REQUEST_MIN 256
 #define CALLBACK_REPLY_MIN   100

@@ -71,17 +71,26 @@ enum slot_verdict {
 	SLOT_ERROR,    /* the status says what; the slot is untouched */
 };
 
+/* What a SEQUENCE brings besides its arguments; all borrowed. */
+struct session_request {
+	uint32_t minor_version; /* the compound's, as the others */
+	uint32_t nops;
+	size_t size;       /* of the request, RPC header included */
+	size_t reply_size; /* the least its reply takes, likewise */
+	uint64_t digest;   /* of the request, to detect a false retry */
+	const struct principal *who;
+	void *conn;
+};
+
 /*
- * SEQUENCE (18.46): find the session, bind @conn to its fore channel if it is
- * not yet, check slot and seqid. @nops and @request_size are the compound's
- * (TOO_MANY_OPS, REQ_TOO_BIG); a @minor_version other than the session's is
- * NFS4ERR_MINOR_VERS_MISMATCH. @digest is a hash of the request, to detect a
- * false retry. On NFS4_OK: @ret_session and @ret_slot are the caller's until
- * session_slot_end(), the client's call has begun, @res is filled in.
+ * SEQUENCE (18.46): find the session, bind the connection to its fore channel
+ * if it is not yet, check sizes, slot and seqid (TOO_MANY_OPS, REQ_TOO_BIG,
+ * REP_TOO_BIG, REP_TOO_BIG_TO_CACHE ...). On NFS4_OK: @ret_session and
+ * @ret_slot are the caller's until session_slot_end(), the client's call has
+ * begun, @res is filled in. On failure the slot is as it was.
  */
 nfsstat4 session_sequence(struct state *s, const SEQUENCE4args *args,
-	uint32_t minor_version, void *conn, uint32_t nops, size_t request_size,
-	uint64_t digest, const struct principal *who, SEQUENCE4resok *res,
+	const struct session_request *request, SEQUENCE4resok *res,
 	struct session **ret_session, struct slot **ret_slot,
 	enum slot_verdict *verdict);
 

@@ -10,13 +10,9 @@
 #include "state/session_private.h"
 #include "state/state_private.h"
 
-/* What a SEQUENCE brings besides its arguments. */
 struct arrival {
 	const SEQUENCE4args *args;
-	uint32_t nops;
-	size_t size;
-	uint64_t digest;
-	const struct principal *who;
+	const struct session_request *request;
 };
 
 /* Checked before the slot is looked at, in this order. */
@@ -24,17 +20,20 @@ static nfsstat4 check_limits(
 	const struct session *ss, const struct arrival *call)
 {
 	const channel_attrs4 *fore = &ss->info.fore;
+	const struct session_request *request = call->request;
 
 	if (call->args->sa_slotid >= fore->ca_maxrequests)
 		return NFS4ERR_BADSLOT;
 	if (call->args->sa_highest_slotid >= fore->ca_maxrequests)
 		return NFS4ERR_BAD_HIGH_SLOT;
-	if (call->nops > fore->ca_maxoperations)
+	if (request->nops > fore->ca_maxoperations)
 		return NFS4ERR_TOO_MANY_OPS;
-	if (call->size > fore->ca_maxrequestsize)
+	if (request->size > fore->ca_maxrequestsize)
 		return NFS4ERR_REQ_TOO_BIG;
+	if (request->reply_size > fore->ca_maxresponsesize)
+		return NFS4ERR_REP_TOO_BIG;
 	if (call->args->sa_cachethis &&
-		fore->ca_maxresponsesize_cached < SEQUENCE_REPLY_MIN)
+		request->reply_size > fore->ca_maxresponsesize_cached)
 		return NFS4ERR_REP_TOO_BIG_TO_CACHE;
 	return NFS4_OK;
 }
@@ -55,15 +54,15 @@ static void start_new(struct slot *slot, const struct arrival *call)
 	slot->use = SLOT_RUNNING;
 	slot->has = SLOT_HAS_SEQUENCE;
 	slot->cachethis = call->args->sa_cachethis;
-	slot->who = *call->who;
-	slot->digest = call->digest;
+	slot->who = *call->request->who;
+	slot->digest = call->request->digest;
 }
 
 /* The same slot and seqid, but another request (2.10.6.1.3.1). */
 static bool is_false_retry(const struct slot *slot, const struct arrival *call)
 {
-	return slot->digest != call->digest ||
-		!principal_equal(&slot->who, call->who);
+	return slot->digest != call->request->digest ||
+		!principal_equal(&slot->who, call->request->who);
 }
 
 static nfsstat4 enter_slot(struct slot *slot, const struct arrival *call,
@@ -132,13 +131,12 @@ static struct session *find_and_hold(
 }
 
 nfsstat4 session_sequence(struct state *s, const SEQUENCE4args *args,
-	uint32_t minor_version, void *conn, uint32_t nops, size_t request_size,
-	uint64_t digest, const struct principal *who, SEQUENCE4resok *res,
+	const struct session_request *request, SEQUENCE4resok *res,
 	struct session **ret_session, struct slot **ret_slot,
 	enum slot_verdict *verdict)
 {
-	const struct arrival call = {args, nops, request_size, digest, who};
-	struct session *ss = find_and_hold(s, args, minor_version);
+	const struct arrival call = {args, request};
+	struct session *ss = find_and_hold(s, args, request->minor_version);
 	uint32_t flags;
 	nfsstat4 status;
 
@@ -152,7 +150,7 @@ nfsstat4 session_sequence(struct state *s, const SEQUENCE4args *args,
 		return status;
 	}
 	client_renew(ss->client);
-	session_conn_bind(ss, conn, CDFS4_FORE);
+	session_conn_bind(ss, request->conn, CDFS4_FORE);
 	fill_reply(ss, args, flags, res);
 	*ret_session = ss;
 	return NFS4_OK;

@@ -204,11 +204,20 @@ nfsstat4 call_begin(struct peer *p, uint32_t slot, uint32_t seqid,
 		.sa_highest_slotid = slot,
 		.sa_cachethis = true,
 	};
+	const struct session_request request = {
+		.minor_version = 1,
+		.nops = 2,
+		.size = 200,
+		.reply_size = 100,
+		.digest = digest,
+		.who = &root,
+		.conn = p->conn,
+	};
 
 	memcpy(args.sa_sessionid, p->session.csr_sessionid,
 		sizeof(args.sa_sessionid));
-	return session_sequence(p->w->state, &args, 1, p->conn, 2, 200, digest,
-		&root, &ret->res, &ret->session, &ret->slot, &ret->verdict);
+	return session_sequence(p->w->state, &args, &request, &ret->res,
+		&ret->session, &ret->slot, &ret->verdict);
 }
 
 void call_end(struct call *call, const char *reply)
