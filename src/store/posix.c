@@ -11,8 +11,6 @@
 
 #include "store/posix_impl.h"
 
-#define MAX_FDS_LEAST 32 /* one call may use six at a time */
-
 static void posix_free(struct store *s)
 {
 	struct posix *p = posix_of(s);
@@ -169,8 +167,8 @@ struct store *posix_new(
 	struct posix *p = calloc(1, sizeof(*p));
 	unsigned max_fds = options->max_fds;
 
-	if (max_fds < MAX_FDS_LEAST)
-		max_fds = MAX_FDS_LEAST;
+	if (max_fds < FH_CACHE_MIN)
+		max_fds = FH_CACHE_MIN;
 	if (!p || fh_cache_init(&p->cache, options->clock, max_fds) != 0) {
 		snprintf(why, why_size, "out of memory");
 		free(p);

@@ -94,15 +94,13 @@ static void unmake(int dirfd, struct name name, enum object_type type)
 	unlinkat(dirfd, c.s, type == OBJECT_DIR ? AT_REMOVEDIR : 0);
 }
 
-static int make_file(int dirfd, const char *name, uint32_t mode)
+static int make_file(
+	struct posix *p, int dirfd, const char *name, uint32_t mode)
 {
 	int flags = O_CREAT | O_EXCL | O_RDWR | O_NOFOLLOW | O_CLOEXEC |
 		O_NOCTTY | O_NONBLOCK;
-	int fd = openat(dirfd, name, flags, mode);
 
-	if (fd >= 0)
-		return fd;
-	return errno == EMFILE || errno == ENFILE ? -EWOULDBLOCK : -errno;
+	return posix_opened(p, openat(dirfd, name, flags, mode));
 }
 
 /* Make it as the caller: a descriptor, O_RDWR for files, else O_PATH. */
@@ -116,11 +114,11 @@ static int make(struct posix *p, const struct cred *cred, int dirfd,
 	if (err)
 		return err;
 	if (new->type == OBJECT_FILE)
-		return posix_dir_error(dirfd, make_file(dirfd, c.s, mode));
+		return posix_dir_error(dirfd, make_file(p, dirfd, c.s, mode));
 	err = make_other(dirfd, c.s, new, mode);
 	if (err)
 		return posix_dir_error(dirfd, err);
-	fd = posix_open_name(dirfd, name);
+	fd = posix_open_name(p, dirfd, name);
 	if (fd < 0)
 		unmake(dirfd, name, new->type);
 	return fd;
@@ -309,7 +307,7 @@ static int loser_open(
 	struct statx st;
 	int err;
 
-	l->fd = posix_open_name(dirfd, name);
+	l->fd = posix_open_name(p, dirfd, name);
 	if (l->fd < 0)
 		return posix_dir_error(dirfd, l->fd);
 	err = posix_id_of_fd(p, l->fd, &l->id);
@@ -399,7 +397,7 @@ struct rename_op {
 
 static int rename_lookup(struct rename_op *r)
 {
-	scope_fd int fd = posix_open_name(r->from_dir, r->from);
+	scope_fd int fd = posix_open_name(r->p, r->from_dir, r->from);
 	int err;
 
 	if (fd < 0)

@@ -40,11 +40,11 @@ static bool has_flag(const struct statx *st, uint64_t flag)
 
 /* -ENOENT when the name is not there. */
 static int entry_open(
-	const struct posix *p, int dirfd, struct name name, struct entry *e)
+	struct posix *p, int dirfd, struct name name, struct entry *e)
 {
 	int err;
 
-	e->fd = posix_open_name(dirfd, name);
+	e->fd = posix_open_name(p, dirfd, name);
 	if (e->fd < 0)
 		return posix_dir_error(dirfd, e->fd);
 	err = posix_stat(e->fd, &e->st);
@@ -64,7 +64,7 @@ static int check_dir_writable(int dirfd)
 }
 
 /* may_create() of the kernel, after the lookup. */
-static int check_new_name(const struct posix *p, int dirfd, struct name name)
+static int check_new_name(struct posix *p, int dirfd, struct name name)
 {
 	scope_entry e = {.fd = -1};
 	int err = entry_open(p, dirfd, name, &e);
@@ -184,9 +184,9 @@ static int stop_at_name(void *fill, struct name name)
 	return -ENOTEMPTY;
 }
 
-int posix_check_empty(int dirfd)
+int posix_check_empty(struct posix *p, int dirfd)
 {
-	scope_fd int fd = posix_open_listing(dirfd);
+	scope_fd int fd = posix_open_listing(p, dirfd);
 
 	return fd < 0 ? fd : posix_scan_fd(fd, stop_at_name, NULL);
 }
@@ -216,7 +216,7 @@ int posix_check_remove(struct store *s, const struct cred *cred,
 	if (!err)
 		err = check_remove_as(p, cred, fh->fd, name, &e);
 	if (!err && is_dir(&e.st))
-		err = posix_check_empty(e.fd);
+		err = posix_check_empty(p, e.fd);
 	if (err)
 		return err;
 	*victim = e.id;
@@ -312,7 +312,7 @@ static int check_rename_possible(const struct rename_check *r)
 	if (!err)
 		err = check_rename_as(r);
 	if (!err && r->victim.fd >= 0 && is_dir(&r->victim.st))
-		err = posix_check_empty(r->victim.fd);
+		err = posix_check_empty(r->p, r->victim.fd);
 	return err;
 }
 

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
+#include "base/log.h"
 #include "base/rand.h"
 
 #define SWEEP_EVERY_MS 1000
@@ -250,11 +251,22 @@ void fh_unreserve(struct fh_cache *c)
 	c->count--;
 }
 
-bool fh_relieve(struct fh_cache *c)
+void fh_shrink(struct fh_cache *c)
 {
-	scope_lock(&c->lock);
+	unsigned max;
 
-	return evict_locked(c);
+	lock_acquire(&c->lock);
+	max = c->count - c->count / 8;
+	if (max < c->max)
+		c->max = max < FH_CACHE_MIN ? FH_CACHE_MIN : max;
+	max = c->max;
+	while (c->count > max && evict_locked(c))
+		;
+	lock_release(&c->lock);
+	log_limited(LOG_LVL_WARN, 60000,
+		"out of file descriptors; the limit of open files is too low "
+		"for this many connections and threads cached=%u",
+		max);
 }
 
 static struct fh *fh_new(

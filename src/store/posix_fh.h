@@ -29,6 +29,9 @@
 #include "base/lock.h"
 #include "vocab/fileid.h"
 
+/* A cache smaller than this is none: one call may use six at a time. */
+#define FH_CACHE_MIN 32
+
 enum fh_kind {
 	FH_PATH,  /* O_PATH: any object */
 	FH_READ,  /* O_RDONLY: files, and directories for fsync */
@@ -66,8 +69,8 @@ struct fh_cache {
 	struct cond synced;
 	struct htab table;
 	struct list lru; /* unused entries, oldest first */
-	unsigned max;
-	unsigned count; /* descriptors open or about to be */
+	unsigned max;    /* may become less, see fh_shrink() */
+	unsigned count;  /* descriptors open or about to be */
 	struct htab pins;
 	unsigned orphans; /* entries that only a pin keeps */
 	struct htab kept; /* errors of write-back nobody heard of yet */
@@ -116,8 +119,8 @@ void fh_close_idle(struct fh_cache *c, const struct fileid *id);
 /* Close what nobody used for @idle_ms, so that removed files free space. */
 void fh_trim(struct fh_cache *c, uint64_t idle_ms);
 
-/* The process ran out of descriptors: close some. False when none could be. */
-bool fh_relieve(struct fh_cache *c);
+/* The process ran out of descriptors: close some, and make do with less. */
+void fh_shrink(struct fh_cache *c);
 
 /* S_IFMT bits of the object. 0 or -errno. */
 int fh_format(struct fh *fh, unsigned *ret);

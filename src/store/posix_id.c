@@ -63,11 +63,14 @@ static int handle_of_id(
 	return 0;
 }
 
-static int open_handle(struct posix *p, union kernel_handle *h)
+int posix_opened(struct posix *p, int fd)
 {
-	int fd = open_by_handle_at(p->root_fd, &h->head, O_PATH | O_CLOEXEC);
-
-	return fd < 0 ? -errno : fd;
+	if (fd >= 0)
+		return fd;
+	if (errno != EMFILE && errno != ENFILE)
+		return -errno;
+	fh_shrink(&p->cache);
+	return -EWOULDBLOCK;
 }
 
 int posix_id_open(struct posix *p, const struct fileid *id)
@@ -78,11 +81,8 @@ int posix_id_open(struct posix *p, const struct fileid *id)
 	if (fd)
 		return fd;
 	caller_be_server(p->can_switch);
-	fd = open_handle(p, &h);
-	if ((fd == -EMFILE || fd == -ENFILE) && fh_relieve(&p->cache))
-		fd = open_handle(p, &h);
-	if (fd == -EMFILE || fd == -ENFILE)
-		return -EWOULDBLOCK;
+	fd = open_by_handle_at(p->root_fd, &h.head, O_PATH | O_CLOEXEC);
+	fd = posix_opened(p, fd);
 	return fd == -EINVAL ? -ESTALE : fd;
 }
 
@@ -119,14 +119,7 @@ int posix_dir(struct posix *p, const struct fileid *id, struct fh **ret)
 int posix_reopen(struct posix *p, int fd, int flags)
 {
 	struct fd_path path = fd_path_of(fd);
-	int opened;
 
 	flags |= O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
-	opened = open(path.s, flags);
-	if (opened < 0 && (errno == EMFILE || errno == ENFILE) &&
-		fh_relieve(&p->cache))
-		opened = open(path.s, flags);
-	if (opened >= 0)
-		return opened;
-	return errno == EMFILE || errno == ENFILE ? -EWOULDBLOCK : -errno;
+	return posix_opened(p, open(path.s, flags));
 }

@@ -88,6 +88,12 @@ int posix_id_of_handle(
 int posix_id_of_fd(const struct posix *p, int fd, struct fileid *ret);
 int posix_id_open(struct posix *p, const struct fileid *id);
 
+/*
+ * What open() and the like returned: @fd, or -errno. When there are no more
+ * descriptors the cache gives some back, and -EWOULDBLOCK: try again.
+ */
+int posix_opened(struct posix *p, int fd);
+
 /* The object's O_PATH entry, with a reference. -ESTALE. */
 int posix_path(struct posix *p, const struct fileid *id, struct fh **ret);
 
@@ -98,7 +104,7 @@ int posix_dir(struct posix *p, const struct fileid *id, struct fh **ret);
  * One step down (as whoever the thread acts as): an O_PATH descriptor of
  * @name in @dirfd, never a symlink's target, never in another mount.
  */
-int posix_open_name(int dirfd, struct name name);
+int posix_open_name(struct posix *p, int dirfd, struct name name);
 
 /* -ENOENT from inside a removed directory is -ESTALE; others as they are. */
 int posix_dir_error(int dirfd, int err);
@@ -146,18 +152,17 @@ int posix_apply(struct posix *p, const struct cred *cred, int fd,
  * The way from a directory up to the export's root (as the server): 0 when it
  * gets there, -ESTALE when not, -EINVAL when it comes by @avoid (may be NULL).
  */
-int posix_check_way_up(
-	const struct posix *p, int start, const struct statx *avoid);
+int posix_check_way_up(struct posix *p, int start, const struct statx *avoid);
 
 /*
  * A descriptor to list a directory with: its own, since the position belongs
  * to the descriptor; and one pass over it.
  */
-int posix_open_listing(int dirfd);
+int posix_open_listing(struct posix *p, int dirfd);
 int posix_scan_fd(int fd, dirindex_add_name add, void *fill);
 
 /* posix_check.c: is a directory empty? 0, -ENOTEMPTY or another error. */
-int posix_check_empty(int dirfd);
+int posix_check_empty(struct posix *p, int dirfd);
 
 /* posix_path() for an object to be linked: -EISDIR for a directory. */
 int posix_linkable(struct posix *p, const struct fileid *id, struct fh **ret);

@@ -284,7 +284,7 @@ static int sync_file(struct posix *p, const struct fileid *id, int path_fd)
 
 static int sync_dir(struct posix *p, int path_fd)
 {
-	scope_fd int fd = posix_open_listing(path_fd);
+	scope_fd int fd = posix_open_listing(p, path_fd);
 	int err = fd < 0 ? fd : fh_sync_fd(&p->cache, fd);
 
 	return err == -EINVAL ? 0

@@ -17,24 +17,23 @@
 #define SCAN_BUFFER (64 * 1024)
 #define DEPTH_MAX   4096 /* of a directory below the export's root */
 
-static int open_step(int dirfd, const char *name, uint64_t resolve)
+static int open_step(
+	struct posix *p, int dirfd, const char *name, uint64_t resolve)
 {
 	struct open_how how = {
 		.flags = O_PATH | O_NOFOLLOW | O_CLOEXEC,
 		.resolve = RESOLVE_NO_XDEV | resolve,
 	};
-	int fd = syscall(SYS_openat2, dirfd, name, &how, sizeof(how));
 
-	if (fd >= 0)
-		return fd;
-	return errno == EMFILE || errno == ENFILE ? -EWOULDBLOCK : -errno;
+	return posix_opened(
+		p, syscall(SYS_openat2, dirfd, name, &how, sizeof(how)));
 }
 
-int posix_open_name(int dirfd, struct name name)
+int posix_open_name(struct posix *p, int dirfd, struct name name)
 {
 	struct cname c = cname_of(name);
 
-	return open_step(dirfd, c.s, RESOLVE_BENEATH);
+	return open_step(p, dirfd, c.s, RESOLVE_BENEATH);
 }
 
 int posix_dir_error(int dirfd, int err)
@@ -53,7 +52,7 @@ static int open_child(
 
 	if (err)
 		return err;
-	err = posix_open_name(dirfd, name);
+	err = posix_open_name(p, dirfd, name);
 	return err < 0 ? posix_dir_error(dirfd, err) : err;
 }
 
@@ -112,18 +111,18 @@ static bool same_object(const struct statx *a, const struct statx *b)
 }
 
 /* One step up; the kernel says ENOENT at the wall of our clone. */
-static int open_up(int fd)
+static int open_up(struct posix *p, int fd)
 {
-	int up = open_step(fd, "..", 0);
+	int up = open_step(p, fd, "..", 0);
 
 	return up == -ENOENT || up == -EXDEV ? -ESTALE : up;
 }
 
 /* Move *@fd one step up. @st: of *@fd, before and after. */
-static int step_up(int *fd, struct statx *st)
+static int step_up(struct posix *p, int *fd, struct statx *st)
 {
 	struct statx below = *st;
-	int err, up = open_up(*fd);
+	int err, up = open_up(p, *fd);
 
 	if (up < 0)
 		return up;
@@ -135,8 +134,7 @@ static int step_up(int *fd, struct statx *st)
 	return err;
 }
 
-int posix_check_way_up(
-	const struct posix *p, int start, const struct statx *avoid)
+int posix_check_way_up(struct posix *p, int start, const struct statx *avoid)
 {
 	scope_fd int fd = fcntl(start, F_DUPFD_CLOEXEC, 0);
 	struct statx st;
@@ -150,7 +148,7 @@ int posix_check_way_up(
 			return -EINVAL;
 		if (same_object(&st, &p->root_stat))
 			return 0;
-		err = step_up(&fd, &st);
+		err = step_up(p, &fd, &st);
 	}
 	return err ? err : -ESTALE;
 }
@@ -161,7 +159,7 @@ static int open_parent(struct posix *p, const struct cred *cred, int dirfd)
 
 	if (err)
 		return err;
-	return open_up(dirfd);
+	return open_up(p, dirfd);
 }
 
 int posix_lookup_parent(struct store *s, const struct cred *cred,
@@ -279,16 +277,12 @@ int posix_scan_fd(int fd, dirindex_add_name add, void *fill)
 }
 
 /* A descriptor to list with: its own, since the position is the file's. */
-int posix_open_listing(int dirfd)
+int posix_open_listing(struct posix *p, int dirfd)
 {
 	int fd = openat(
 		dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NONBLOCK);
 
-	if (fd >= 0)
-		return fd;
-	return errno == EMFILE || errno == ENFILE
-		? -EWOULDBLOCK
-		: posix_dir_error(dirfd, -errno);
+	return posix_dir_error(dirfd, posix_opened(p, fd));
 }
 
 int posix_scan(void *store, const struct fileid *dir, dirindex_add_name add,
@@ -301,7 +295,7 @@ int posix_scan(void *store, const struct fileid *dir, dirindex_add_name add,
 
 	if (err)
 		return err;
-	fd = posix_open_listing(fh->fd);
+	fd = posix_open_listing(p, fh->fd);
 	return fd < 0 ? fd : posix_scan_fd(fd, add, fill);
 }
 

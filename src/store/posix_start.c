@@ -117,7 +117,7 @@ static int check_kernel(struct posix *p, const struct excuse *x)
 	err = posix_may(p->tree_fd, X_OK);
 	if (err == -ENOSYS)
 		return refuse(x, err, "the kernel lacks faccessat2 (5.8)");
-	fd = posix_open_name(p->tree_fd, name_from_str("."));
+	fd = posix_open_name(p, p->tree_fd, name_from_str("."));
 	if (fd < 0)
 		return refuse(x, fd, "openat2 (kernel 5.6) does not work: %s",
 			strerror(-fd));

@@ -39,13 +39,17 @@ static int teardown(void **state)
 	return 0;
 }
 
-static void limit_descriptors(unsigned n)
+/* Returns the limit there was. */
+static unsigned limit_descriptors(unsigned n)
 {
 	struct rlimit limit;
+	unsigned old;
 
 	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	old = limit.rlim_cur;
 	limit.rlim_cur = n;
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	return old;
 }
 
 static void check_content(const struct fileid *id, const char *want)
@@ -238,6 +242,37 @@ static void test_trim_keeps_unsynced(void **state)
 	assert_int_equal(rig_count_fds(), before);
 }
 
+/* A budget the process does not have: it learns, and goes on. */
+static void test_too_large_a_budget(void **state)
+{
+	struct cred alice = test_cred(1000);
+	unsigned refused = 0, old;
+	struct dir_change change;
+	struct store_new new = {.type = OBJECT_FILE};
+	char name[16];
+
+	rig_stop(&rig);
+	rig.max_fds = 10000;
+	rig_start(&rig);
+	old = limit_descriptors(rig_count_fds() + 90);
+	for (int i = 0; i < 500;) {
+		int err;
+
+		snprintf(name, sizeof(name), "f%d", i);
+		change = (struct dir_change){0};
+		err = store_create(rig.store, &alice, &rig.root,
+			name_from_str(name), &new, &ids[i], &change);
+		if (err == -EWOULDBLOCK && refused++ < 50)
+			continue;
+		assert_int_equal(err, 0);
+		i++;
+	}
+	assert_in_range(refused, 1, 5);
+	for (int i = 0; i < 500; i++)
+		check_content(&ids[i], "");
+	limit_descriptors(old);
+}
+
 #define THREADS 8
 #define ROUNDS  300
 
@@ -311,6 +346,7 @@ int main(void)
 		TEST(test_orphans_have_a_limit),
 		TEST(test_trim_gives_space_back),
 		TEST(test_trim_keeps_unsynced),
+		TEST(test_too_large_a_budget),
 		TEST(test_many_threads),
 		TEST(test_thousands_of_open_files),
 	};
