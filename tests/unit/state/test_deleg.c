@@ -200,6 +200,27 @@ static void test_a_full_batch_does_not_wait(void **state)
 	end(&t);
 }
 
+static void test_one_sender_at_a_time(void **state)
+{
+	struct one t;
+
+	stage_prepare(&t.st);
+	t.st.back_request = 4096;
+	start(&t);
+	add(&t, "first");
+	stage_pass(&t.st, 50);
+	assert_int_equal(t.st.notifies, 1);
+	/* The batch gets full after the sender was told. */
+	for (int i = 0; i < 60; i++)
+		add(&t, "more");
+	stage_pass(&t.st, 100);
+	assert_int_equal(t.st.notifies, 1);
+	assert_int_equal(take(&t, 64), 61);
+	batch_done(t.d, 61, BATCH_OK);
+	stage_assert_quiet(&t.st);
+	end(&t);
+}
+
 static void test_what_comes_during_flight_follows(void **state)
 {
 	struct one t;
@@ -434,6 +455,7 @@ int main(void)
 		cmocka_unit_test(test_stale_handle_forgets),
 		cmocka_unit_test(test_window_zero_sends_at_once),
 		cmocka_unit_test(test_a_full_batch_does_not_wait),
+		cmocka_unit_test(test_one_sender_at_a_time),
 		cmocka_unit_test(test_what_comes_during_flight_follows),
 		cmocka_unit_test(test_nothing_waits_for_a_window_when_recalled),
 		cmocka_unit_test(test_the_rest_of_a_batch_follows_at_once),
