@@ -1,0 +1,597 @@
+/* SPDX-License-Identifier: MIT */
+/* Directory delegations as clients see them (RFC 8881 10.9, 18.39, 20.2). */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <string.h>
+
+#include "ask.h"
+#include "rig.h"
+#include "state/state.h"
+
+#define BIT(n)  (UINT32_C(1) << (n))
+#define ENTRIES                                                   \
+	(BIT(NOTIFY4_ADD_ENTRY) | BIT(NOTIFY4_REMOVE_ENTRY) |     \
+		BIT(NOTIFY4_RENAME_ENTRY) | BIT(NOTIFY4_GFLAG_EXTEND))
+
+/* Long enough for a callback that must not come. */
+#define SILENCE_MS 30
+
+struct scene {
+	struct rig *r;
+	struct peer holder, other;
+	struct handle dir;
+	stateid4 sid;
+};
+
+static void make_dir_777(struct peer *p, const char *name)
+{
+	nfs_argop4 *arg;
+
+	peer_begin(p);
+	ask_root(p);
+	arg = ask_create(p, name, NF4DIR);
+	arg->opcreate.createattrs = ask_attr_u32(p, FATTR4_MODE, 0777);
+	assert_int_equal(peer_call(p), NFS4_OK);
+}
+
+static void begin(struct scene *s, void **state, uint32_t bits)
+{
+	s->r = *state;
+	peer_init(&s->holder, s->r->server, "holder");
+	peer_init(&s->other, s->r->server, "other");
+	make_dir_777(&s->holder, "dir");
+	s->dir = handle_of(&s->holder, "dir");
+	s->sid = take_dir_delegation(&s->holder, "dir", bits);
+}
+
+static void end(struct scene *s)
+{
+	peer_fini(&s->holder);
+	peer_fini(&s->other);
+}
+
+static nfsstat4 create_in_dir(struct scene *s, struct peer *p, const char *name)
+{
+	peer_begin(p);
+	ask_fh(p, &s->dir);
+	ask_create(p, name, NF4DIR);
+	return peer_call(p);
+}
+
+static nfsstat4 give_back(struct scene *s)
+{
+	peer_begin(&s->holder);
+	ask_fh(&s->holder, &s->dir);
+	ask_delegreturn(&s->holder, &s->sid);
+	return peer_call(&s->holder);
+}
+
+static nfsstat4 test_stateid(struct peer *p, stateid4 sid)
+{
+	peer_begin(p);
+	ask_test_stateid(p, &sid);
+	assert_int_equal(peer_call(p), NFS4_OK);
+	return peer_last(p)
+		->optest_stateid.tsr_resok4.tsr_status_codes.items[0];
+}
+
+static nfsstat4 free_stateid(struct peer *p, const stateid4 *sid)
+{
+	peer_begin(p);
+	ask_free_stateid(p, sid);
+	return peer_call(p);
+}
+
+static gddrnf4_status ask_again(struct scene *s, uint32_t bits)
+{
+	peer_begin(&s->holder);
+	ask_fh(&s->holder, &s->dir);
+	ask_dir_delegation(&s->holder, bits);
+	assert_int_equal(peer_call(&s->holder), NFS4_OK);
+	return peer_last(&s->holder)
+		->opget_dir_delegation.gddr_res_non_fatal4.gddrnf_status;
+}
+
+static uint64_t recalls(struct scene *s)
+{
+	struct state_stats stats;
+
+	state_read_stats(s->r->server->state, &stats);
+	return stats.recalls;
+}
+
+/* ---- grants ---- */
+
+static void a_second_request_is_unavailable(void **state)
+{
+	struct scene s;
+
+	begin(&s, state, ENTRIES);
+	assert_int_equal(ask_again(&s, ENTRIES), GDD4_UNAVAIL);
+	assert_int_equal(ask_again(&s, 0), GDD4_UNAVAIL);
+	assert_int_equal(give_back(&s), NFS4_OK);
+	s.sid = take_dir_delegation(&s.holder, "dir", ENTRIES);
+	/* Another client's is another matter. */
+	take_dir_delegation(&s.other, "dir", 0);
+	end(&s);
+}
+
+static void without_a_back_channel_there_is_none(void **state)
+{
+	struct scene s;
+	struct peer p;
+
+	begin(&s, state, 0);
+	peer_connect(&p, s.r->server);
+	p.owner = "mute";
+	assert_int_equal(peer_exchange_id(&p, 0), NFS4_OK);
+	assert_int_equal(peer_create_session(&p, 0), NFS4_OK);
+	assert_int_equal(peer_reclaim_complete(&p), NFS4_OK);
+	peer_begin(&p);
+	ask_fh(&p, &s.dir);
+	ask_dir_delegation(&p, 0);
+	ask_getattr(&p, FATTR4_TYPE); /* a refusal aborts nothing */
+	assert_int_equal(peer_call(&p), NFS4_OK);
+	assert_int_equal(
+		peer_result(&p, 1)
+			->opget_dir_delegation.gddr_res_non_fatal4
+			.gddrnf_status,
+		GDD4_UNAVAIL);
+	peer_fini(&p);
+	end(&s);
+}
+
+/* A back channel that never answered is not trusted (DD-12). */
+static void an_unproved_back_channel_is_none(void **state)
+{
+	struct scene s;
+	struct peer p;
+
+	begin(&s, state, 0);
+	peer_init(&p, s.r->server, "silent");
+	p.cb = PEER_CB_HOLD;
+	for (int i = 0; i < 3; i++) {
+		peer_begin(&p);
+		ask_fh(&p, &s.dir);
+		ask_dir_delegation(&p, 0);
+		assert_int_equal(peer_call(&p), NFS4_OK);
+		assert_int_equal(peer_last(&p)
+					 ->opget_dir_delegation
+					 .gddr_res_non_fatal4.gddrnf_status,
+			GDD4_UNAVAIL);
+	}
+	peer_fini(&p);
+	end(&s);
+}
+
+static void only_directories_have_them(void **state)
+{
+	struct scene s;
+	struct handle file;
+
+	begin(&s, state, 0);
+	open_file(&s.holder, "file", &file);
+	peer_begin(&s.holder);
+	ask_fh(&s.holder, &file);
+	ask_dir_delegation(&s.holder, 0);
+	assert_int_equal(peer_call(&s.holder), NFS4ERR_NOTDIR);
+	take_dir_delegation(&s.other, "dir", ENTRIES);
+	end(&s);
+}
+
+static void who_may_not_read_may_not_watch(void **state)
+{
+	struct scene s;
+
+	begin(&s, state, 0);
+	peer_begin(&s.holder);
+	ask_fh(&s.holder, &s.dir);
+	ask_setattr(&s.holder, &anonymous_stateid,
+		ask_attr_u32(&s.holder, FATTR4_MODE, 0711));
+	assert_int_equal(peer_call(&s.holder), NFS4_OK);
+	s.other.uid = 55;
+	s.other.gid = 55;
+	peer_begin(&s.other);
+	ask_fh(&s.other, &s.dir);
+	ask_dir_delegation(&s.other, 0);
+	assert_int_equal(peer_call(&s.other), NFS4_OK);
+	assert_int_equal(peer_last(&s.other)
+				 ->opget_dir_delegation.gddr_res_non_fatal4
+				 .gddrnf_status,
+		GDD4_UNAVAIL);
+	end(&s);
+}
+
+/* ---- changes ---- */
+
+static void another_clients_change_recalls(void **state)
+{
+	struct scene s;
+
+	begin(&s, state, 0);
+	assert_int_equal(create_in_dir(&s, &s.other, "x"), NFS4ERR_DELAY);
+	peer_serve_until(&s.holder, &s.holder.recalls, 1);
+	assert_int_equal(s.holder.cb_stateid.seqid, 0);
+	assert_memory_equal(
+		s.holder.cb_stateid.other, s.sid.other, sizeof(s.sid.other));
+	/* The same change again starts nothing new. */
+	assert_int_equal(create_in_dir(&s, &s.other, "x"), NFS4ERR_DELAY);
+	assert_int_equal(recalls(&s), 1);
+	assert_int_equal(give_back(&s), NFS4_OK);
+	assert_int_equal(create_in_dir(&s, &s.other, "x"), NFS4_OK);
+	/* Not granted again at once (DD-25). */
+	assert_int_equal(ask_again(&s, 0), GDD4_UNAVAIL);
+	assert_int_equal(peer_serve(&s.holder, SILENCE_MS), 0);
+	end(&s);
+}
+
+static void another_clients_change_notifies(void **state)
+{
+	struct scene s;
+
+	begin(&s, state, ENTRIES);
+	assert_int_equal(create_in_dir(&s, &s.other, "x"), NFS4_OK);
+	peer_serve_until(&s.holder, &s.holder.events, 1);
+	peer_begin(&s.other);
+	ask_fh(&s.other, &s.dir);
+	peer_add(&s.other, OP_SAVEFH);
+	ask_rename(&s.other, "x", "y");
+	ask_remove(&s.other, "y");
+	assert_int_equal(peer_call(&s.other), NFS4_OK);
+	peer_serve_until(&s.holder, &s.holder.events, 3);
+	assert_int_equal(s.holder.recalls, 0);
+	assert_memory_equal(
+		s.holder.cb_stateid.other, s.sid.other, sizeof(s.sid.other));
+	assert_int_equal(give_back(&s), NFS4_OK);
+	assert_int_equal(create_in_dir(&s, &s.other, "z"), NFS4_OK);
+	assert_int_equal(peer_serve(&s.holder, SILENCE_MS), 0);
+	end(&s);
+}
+
+/* The grant's reply may still be on its way (2.10.6.3). */
+static void the_recall_names_the_call_that_got_it(void **state)
+{
+	struct scene s;
+	uint32_t seqid;
+
+	begin(&s, state, 0);
+	seqid = s.holder.seqid[0] - 1;
+	assert_int_equal(create_in_dir(&s, &s.other, "x"), NFS4ERR_DELAY);
+	peer_serve_until(&s.holder, &s.holder.recalls, 1);
+	assert_true(s.holder.cb_referred);
+	assert_int_equal(s.holder.cb_referring.rc_slotid, 0);
+	assert_int_equal(s.holder.cb_referring.rc_sequenceid, seqid);
+	end(&s);
+}
+
+static void a_reply_that_was_seen_is_not_named(void **state)
+{
+	struct scene s;
+
+	begin(&s, state, 0);
+	peer_status_flags(&s.holder); /* uses the slot again */
+	assert_int_equal(create_in_dir(&s, &s.other, "x"), NFS4ERR_DELAY);
+	peer_serve_until(&s.holder, &s.holder.recalls, 1);
+	assert_false(s.holder.cb_referred);
+	end(&s);
+}
+
+static void the_holders_own_change_recalls_nothing(void **state)
+{
+	struct scene s;
+
+	begin(&s, state, 0);
+	assert_int_equal(create_in_dir(&s, &s.holder, "x"), NFS4_OK);
+	peer_begin(&s.holder);
+	ask_fh(&s.holder, &s.dir);
+	peer_add(&s.holder, OP_SAVEFH);
+	ask_rename(&s.holder, "x", "y");
+	ask_remove(&s.holder, "y");
+	ask_setattr(&s.holder, &anonymous_stateid,
+		ask_attr_u32(&s.holder, FATTR4_MODE, 0755));
+	assert_int_equal(peer_call(&s.holder), NFS4_OK);
+	assert_int_equal(peer_serve(&s.holder, SILENCE_MS), 0);
+	assert_int_equal(recalls(&s), 0);
+	assert_int_equal(test_stateid(&s.holder, s.sid), NFS4_OK);
+	end(&s);
+}
+
+/* Whatever fails tells nobody (DD-03). */
+static void a_failing_operation_calls_nobody(void **state)
+{
+	struct scene s;
+	struct peer *p = &s.other;
+	struct handle file;
+	stateid4 sid;
+
+	begin(&s, state, 0);
+	assert_int_equal(create_in_dir(&s, &s.holder, "full"), NFS4_OK);
+	peer_begin(&s.holder);
+	ask_fh(&s.holder, &s.dir);
+	ask_lookup(&s.holder, "full");
+	ask_create(&s.holder, "inside", NF4DIR);
+	assert_int_equal(peer_call(&s.holder), NFS4_OK);
+	sid = open_file(p, "file", &file);
+	(void)sid;
+
+	assert_int_equal(create_in_dir(&s, p, "full"), NFS4ERR_EXIST);
+	peer_begin(p);
+	ask_fh(p, &s.dir);
+	ask_open_create(p, "full", GUARDED4);
+	assert_int_equal(peer_call(p), NFS4ERR_EXIST);
+	peer_begin(p);
+	ask_fh(p, &file);
+	peer_add(p, OP_SAVEFH);
+	ask_fh(p, &s.dir);
+	ask_link(p, "full");
+	assert_int_equal(peer_call(p), NFS4ERR_EXIST);
+	peer_begin(p);
+	ask_fh(p, &s.dir);
+	ask_remove(p, "nothing");
+	assert_int_equal(peer_call(p), NFS4ERR_NOENT);
+	peer_begin(p);
+	ask_fh(p, &s.dir);
+	peer_add(p, OP_SAVEFH);
+	ask_rename(p, "nothing", "else");
+	assert_int_equal(peer_call(p), NFS4ERR_NOENT);
+	peer_begin(p);
+	ask_fh(p, &s.dir);
+	ask_remove(p, "full");
+	assert_int_equal(peer_call(p), NFS4ERR_NOTEMPTY);
+	peer_begin(p);
+	ask_root(p);
+	peer_add(p, OP_SAVEFH);
+	ask_fh(p, &s.dir);
+	ask_rename(p, "file", "full");
+	assert_int_not_equal(peer_call(p), NFS4_OK);
+
+	assert_int_equal(peer_serve(&s.holder, SILENCE_MS), 0);
+	assert_int_equal(recalls(&s), 0);
+	end(&s);
+}
+
+static void an_operation_not_permitted_calls_nobody(void **state)
+{
+	struct scene s;
+
+	begin(&s, state, 0);
+	peer_begin(&s.holder);
+	ask_fh(&s.holder, &s.dir);
+	ask_create(&s.holder, "x", NF4DIR);
+	ask_fh(&s.holder, &s.dir);
+	ask_setattr(&s.holder, &anonymous_stateid,
+		ask_attr_u32(&s.holder, FATTR4_MODE, 0755));
+	assert_int_equal(peer_call(&s.holder), NFS4_OK);
+	s.other.uid = 55;
+	s.other.gid = 55;
+	assert_int_equal(create_in_dir(&s, &s.other, "y"), NFS4ERR_ACCESS);
+	peer_begin(&s.other);
+	ask_fh(&s.other, &s.dir);
+	ask_remove(&s.other, "x");
+	assert_int_equal(peer_call(&s.other), NFS4ERR_ACCESS);
+	assert_int_equal(peer_serve(&s.holder, SILENCE_MS), 0);
+	assert_int_equal(recalls(&s), 0);
+	end(&s);
+}
+
+static void a_read_only_export_calls_nobody(void **state)
+{
+	struct scene s;
+
+	begin(&s, state, 0);
+	s.r->server->export.read_only = true;
+	assert_int_equal(create_in_dir(&s, &s.other, "x"), NFS4ERR_ROFS);
+	peer_begin(&s.other);
+	ask_fh(&s.other, &s.dir);
+	ask_open_create(&s.other, "x", UNCHECKED4);
+	assert_int_equal(peer_call(&s.other), NFS4ERR_ROFS);
+	peer_begin(&s.other);
+	ask_fh(&s.other, &s.dir);
+	ask_setattr(&s.other, &anonymous_stateid,
+		ask_attr_u32(&s.other, FATTR4_MODE, 0700));
+	assert_int_equal(peer_call(&s.other), NFS4ERR_ROFS);
+	assert_int_equal(peer_serve(&s.holder, SILENCE_MS), 0);
+	assert_int_equal(recalls(&s), 0);
+	end(&s);
+}
+
+/* ---- the end of one ---- */
+
+/* A lease after the recall it is revoked, not before (DD-14). */
+static void a_recall_without_answer_revokes(void **state)
+{
+	struct scene s;
+	struct handle fh;
+
+	begin(&s, state, 0);
+	assert_int_equal(create_in_dir(&s, &s.other, "x"), NFS4ERR_DELAY);
+	peer_serve_until(&s.holder, &s.holder.recalls, 1);
+	rig_advance(s.r, RIG_LEASE_MS / 2);
+	assert_int_equal(peer_status_flags(&s.holder), 0);
+	assert_int_equal(peer_status_flags(&s.other), 0);
+	rig_advance(s.r, RIG_LEASE_MS / 2 - 1000);
+	assert_int_equal(create_in_dir(&s, &s.other, "x"), NFS4ERR_DELAY);
+	assert_int_equal(peer_status_flags(&s.holder), 0);
+	rig_advance(s.r, 2000);
+	assert_int_equal(create_in_dir(&s, &s.other, "x"), NFS4_OK);
+
+	assert_int_equal(peer_status_flags(&s.holder),
+		SEQ4_STATUS_RECALLABLE_STATE_REVOKED);
+	assert_int_equal(
+		test_stateid(&s.holder, s.sid), NFS4ERR_DELEG_REVOKED);
+	assert_int_equal(give_back(&s), NFS4ERR_DELEG_REVOKED);
+	assert_int_equal(free_stateid(&s.holder, &s.sid), NFS4_OK);
+	assert_int_equal(peer_status_flags(&s.holder), 0);
+	assert_int_equal(
+		test_stateid(&s.holder, s.sid), NFS4ERR_BAD_STATEID);
+	assert_int_equal(
+		free_stateid(&s.holder, &s.sid), NFS4ERR_BAD_STATEID);
+	assert_int_equal(give_back(&s), NFS4ERR_BAD_STATEID);
+	fh = s.dir;
+	(void)fh;
+	end(&s);
+}
+
+static void a_live_one_cannot_be_freed(void **state)
+{
+	struct scene s;
+	stateid4 sid;
+
+	begin(&s, state, 0);
+	assert_int_equal(
+		free_stateid(&s.holder, &s.sid), NFS4ERR_LOCKS_HELD);
+	assert_int_equal(test_stateid(&s.holder, s.sid), NFS4_OK);
+	sid = s.sid;
+	sid.seqid = 0;
+	assert_int_equal(test_stateid(&s.holder, sid), NFS4_OK);
+	sid.seqid = 2;
+	assert_int_equal(test_stateid(&s.holder, sid), NFS4ERR_BAD_STATEID);
+	end(&s);
+}
+
+static void another_client_cannot_use_it(void **state)
+{
+	struct scene s;
+
+	begin(&s, state, 0);
+	assert_int_equal(
+		test_stateid(&s.other, s.sid), NFS4ERR_BAD_STATEID);
+	assert_int_equal(
+		free_stateid(&s.other, &s.sid), NFS4ERR_BAD_STATEID);
+	peer_begin(&s.other);
+	ask_fh(&s.other, &s.dir);
+	ask_delegreturn(&s.other, &s.sid);
+	assert_int_equal(peer_call(&s.other), NFS4ERR_BAD_STATEID);
+	assert_int_equal(test_stateid(&s.holder, s.sid), NFS4_OK);
+	end(&s);
+}
+
+static void it_opens_no_file(void **state)
+{
+	struct scene s;
+	struct handle file;
+
+	begin(&s, state, 0);
+	open_file(&s.holder, "file", &file);
+	peer_begin(&s.holder);
+	ask_fh(&s.holder, &file);
+	ask_read(&s.holder, &s.sid, 0, 10);
+	assert_int_equal(peer_call(&s.holder), NFS4ERR_BAD_STATEID);
+	peer_begin(&s.holder);
+	ask_fh(&s.holder, &s.dir);
+	ask_close(&s.holder, &s.sid);
+	assert_int_equal(peer_call(&s.holder), NFS4ERR_BAD_STATEID);
+	/* And is returned on its own directory only. */
+	peer_begin(&s.holder);
+	ask_root(&s.holder);
+	ask_delegreturn(&s.holder, &s.sid);
+	assert_int_equal(peer_call(&s.holder), NFS4ERR_BAD_STATEID);
+	assert_int_equal(give_back(&s), NFS4_OK);
+	assert_int_equal(give_back(&s), NFS4ERR_BAD_STATEID);
+	end(&s);
+}
+
+/* Revoked at the first change, without a callback, without waiting. */
+static void an_expired_holder_is_not_asked(void **state)
+{
+	struct scene s;
+
+	begin(&s, state, 0);
+	rig_advance(s.r, RIG_LEASE_MS / 2);
+	assert_int_equal(peer_status_flags(&s.other), 0);
+	rig_advance(s.r, RIG_LEASE_MS / 2 + 1000);
+	assert_int_equal(create_in_dir(&s, &s.other, "x"), NFS4_OK);
+	assert_int_equal(peer_serve(&s.holder, SILENCE_MS), 0);
+	end(&s);
+}
+
+/* DESTROY_CLIENTID with nothing but directory delegations (DD-13). */
+static void it_does_not_keep_a_client(void **state)
+{
+	struct scene s;
+	struct peer *p;
+	nfs_argop4 *arg;
+
+	begin(&s, state, 0);
+	p = &s.holder;
+	peer_begin_bare(p);
+	arg = peer_add(p, OP_DESTROY_CLIENTID);
+	arg->opdestroy_clientid.dca_clientid = p->clientid;
+	assert_int_equal(peer_call(p), NFS4ERR_CLIENTID_BUSY);
+	assert_int_equal(test_stateid(p, s.sid), NFS4_OK);
+	peer_begin_bare(p);
+	arg = peer_add(p, OP_DESTROY_SESSION);
+	memcpy(arg->opdestroy_session.dsa_sessionid, p->session,
+		NFS4_SESSIONID_SIZE);
+	assert_int_equal(peer_call(p), NFS4_OK);
+	peer_begin_bare(p);
+	arg = peer_add(p, OP_DESTROY_CLIENTID);
+	arg->opdestroy_clientid.dca_clientid = p->clientid;
+	assert_int_equal(peer_call(p), NFS4_OK);
+	/* Nobody is in the way any more. */
+	assert_int_equal(create_in_dir(&s, &s.other, "x"), NFS4_OK);
+	end(&s);
+}
+
+/* The holder's own RMDIR waits for nobody; the handle is stale then. */
+static void a_removed_directory_ends_it(void **state)
+{
+	struct scene s;
+
+	begin(&s, state, 0);
+	assert_int_equal(remove_name(&s.holder, "dir"), NFS4_OK);
+	peer_begin(&s.holder);
+	ask_fh(&s.holder, &s.dir);
+	assert_int_equal(peer_call(&s.holder), NFS4ERR_STALE);
+	peer_serve(&s.holder, SILENCE_MS);
+	assert_int_equal(
+		test_stateid(&s.holder, s.sid), NFS4ERR_BAD_STATEID);
+	assert_int_equal(peer_status_flags(&s.holder), 0);
+	end(&s);
+}
+
+static void removing_it_recalls_the_others(void **state)
+{
+	struct scene s;
+
+	begin(&s, state, ENTRIES);
+	assert_int_equal(remove_name(&s.other, "dir"), NFS4ERR_DELAY);
+	peer_serve_until(&s.holder, &s.holder.recalls, 1);
+	assert_int_equal(give_back(&s), NFS4_OK);
+	assert_int_equal(remove_name(&s.other, "dir"), NFS4_OK);
+	end(&s);
+}
+
+int main(void)
+{
+#define TEST(f) cmocka_unit_test_setup_teardown(f, rig_setup, rig_teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(a_second_request_is_unavailable),
+		TEST(without_a_back_channel_there_is_none),
+		TEST(an_unproved_back_channel_is_none),
+		TEST(only_directories_have_them),
+		TEST(who_may_not_read_may_not_watch),
+		TEST(another_clients_change_recalls),
+		TEST(another_clients_change_notifies),
+		TEST(the_recall_names_the_call_that_got_it),
+		TEST(a_reply_that_was_seen_is_not_named),
+		TEST(the_holders_own_change_recalls_nothing),
+		TEST(a_failing_operation_calls_nobody),
+		TEST(an_operation_not_permitted_calls_nobody),
+		TEST(a_read_only_export_calls_nobody),
+		TEST(a_recall_without_answer_revokes),
+		TEST(a_live_one_cannot_be_freed),
+		TEST(another_client_cannot_use_it),
+		TEST(it_opens_no_file),
+		TEST(an_expired_holder_is_not_asked),
+		TEST(it_does_not_keep_a_client),
+		TEST(a_removed_directory_ends_it),
+		TEST(removing_it_recalls_the_others),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
