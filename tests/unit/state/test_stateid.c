@@ -1,0 +1,358 @@
+/* SPDX-License-Identifier: MIT */
+/* Looking up, testing, revoking and freeing stateids, apart from their kinds. */
+#include "world.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "state/node.h"
+#include "state/policy_stateid.h"
+#include "state/stateid.h"
+
+static void release(struct stateid *sid)
+{
+	free(sid);
+}
+
+/* A stateid of @kind on "f" with the caller's reference; inserted or not. */
+static struct stateid *make(struct peer *p, enum stateid_kind kind, bool insert)
+{
+	struct fileid id = file_named("f");
+	struct node *n = node_get(p->w->state, &id);
+	struct stateid *sid = malloc(sizeof(*sid));
+
+	stateid_init(sid, kind, p->client, n, release);
+	node_put(n);
+	if (insert)
+		assert_true(stateid_insert(sid));
+	return sid;
+}
+
+static void drop(struct stateid *sid)
+{
+	stateid_remove(sid);
+	stateid_put(sid);
+}
+
+/* ---- pure decisions ---- */
+
+static void test_policy_seqid(void **arg)
+{
+	static const uint32_t ours[] = {
+		1, 2, 1000, 0x7fffffff, 0x80000000, UINT32_MAX};
+
+	for (int i = 0; i < 6; i++) {
+		assert_int_equal(policy_stateid_seqid(ours[i], 0), NFS4_OK);
+		assert_int_equal(
+			policy_stateid_seqid(ours[i], ours[i]), NFS4_OK);
+		if (ours[i] + 1 != 0)
+			assert_int_equal(
+				policy_stateid_seqid(ours[i], ours[i] + 1),
+				NFS4ERR_BAD_STATEID);
+		if (ours[i] - 1 != 0)
+			assert_int_equal(
+				policy_stateid_seqid(ours[i], ours[i] - 1),
+				NFS4ERR_OLD_STATEID);
+	}
+	/* 0 is skipped when the counter wraps. */
+	assert_int_equal(
+		policy_stateid_seqid(1, UINT32_MAX), NFS4ERR_OLD_STATEID);
+}
+
+static void test_policy_use(void **arg)
+{
+	static const nfsstat4 answer[] = {
+		[STATEID_LIVE] = NFS4_OK,
+		[STATEID_CLOSED] = NFS4ERR_BAD_STATEID,
+		[STATEID_EXPIRED] = NFS4ERR_EXPIRED,
+		[STATEID_REVOKED] = NFS4ERR_DELEG_REVOKED,
+		[STATEID_ADMIN_REVOKED] = NFS4ERR_ADMIN_REVOKED,
+	};
+
+	for (int i = 0; i < 5 * 2 * 3; i++) {
+		enum stateid_status status = i % 5;
+		bool fits = i / 5 % 2;
+		uint32_t theirs = 4 + i / 10;
+		nfsstat4 got = policy_stateid_use(status, fits, 5, theirs);
+
+		if (status != STATEID_LIVE)
+			assert_int_equal(got, answer[status]);
+		else if (!fits)
+			assert_int_equal(got, NFS4ERR_BAD_STATEID);
+		else
+			assert_int_equal(got, policy_stateid_seqid(5, theirs));
+	}
+}
+
+static void test_special(void **arg)
+{
+	stateid4 wire = {.seqid = 0};
+
+	assert_true(stateid_is_anonymous(&wire));
+	wire.seqid = 1;
+	assert_false(stateid_is_anonymous(&wire));
+	assert_true(stateid_is_current(&wire));
+	wire.seqid = UINT32_MAX;
+	assert_true(stateid_is_invalid(&wire));
+	assert_false(stateid_is_bypass(&wire));
+	memset(wire.other, 0xff, sizeof(wire.other));
+	assert_true(stateid_is_bypass(&wire));
+	assert_false(stateid_is_invalid(&wire));
+	wire.other[11] = 0;
+	assert_false(stateid_is_bypass(&wire));
+}
+
+/* ---- look-ups ---- */
+
+static void test_lookup(void **arg)
+{
+	struct world *w = world_new();
+	struct peer p, q;
+	struct stateid *sid, *found;
+	stateid4 wire, special = {.seqid = 0};
+
+	peer_connect(w, &p, "a");
+	peer_connect(w, &q, "b");
+	sid = make(&p, STATEID_DELEG_DIR, true);
+	stateid_to_wire(sid, &wire);
+	assert_int_equal(wire.seqid, 1);
+	assert_int_equal(
+		stateid_lookup(p.client, &wire, STATEID_DELEG_DIR, &found),
+		NFS4_OK);
+	assert_ptr_equal(found, sid);
+	stateid_put(found);
+	assert_int_equal(stateid_lookup(p.client, &wire,
+				 STATEID_ANY & ~STATEID_DELEG_DIR, &found),
+		NFS4ERR_BAD_STATEID);
+	assert_null(found);
+	/* Of another client it does not exist. */
+	assert_int_equal(stateid_lookup(q.client, &wire, STATEID_ANY, &found),
+		NFS4ERR_BAD_STATEID);
+	assert_int_equal(stateid_test(q.client, &wire), NFS4ERR_BAD_STATEID);
+	assert_int_equal(stateid_test(p.client, &special), NFS4ERR_BAD_STATEID);
+	lock_acquire(&sid->node->lock);
+	stateid_advance_locked(sid);
+	lock_release(&sid->node->lock);
+	assert_int_equal(stateid_test(p.client, &wire), NFS4ERR_OLD_STATEID);
+	assert_int_equal(
+		stateid_free_state(p.client, &wire), NFS4ERR_OLD_STATEID);
+	wire.seqid = 3;
+	assert_int_equal(stateid_test(p.client, &wire), NFS4ERR_BAD_STATEID);
+	wire.seqid = 0;
+	assert_int_equal(stateid_test(p.client, &wire), NFS4_OK);
+	assert_int_equal(
+		stateid_free_state(p.client, &wire), NFS4ERR_LOCKS_HELD);
+	drop(sid);
+	assert_int_equal(stateid_test(p.client, &wire), NFS4ERR_BAD_STATEID);
+	peer_drop(&p);
+	peer_drop(&q);
+	world_free(w);
+}
+
+static void test_others_are_unique(void **arg)
+{
+	struct world *w = world_new();
+	struct peer p;
+	struct stateid *sid[500];
+
+	peer_connect(w, &p, "a");
+	for (int i = 0; i < 500; i++) {
+		sid[i] = make(&p, STATEID_OPEN, false);
+		for (int j = 0; j < i; j++)
+			assert_memory_not_equal(
+				sid[i]->other, sid[j]->other, NFS4_OTHER_SIZE);
+	}
+	for (int i = 0; i < 500; i++)
+		drop(sid[i]);
+	peer_drop(&p);
+	world_free(w);
+}
+
+static void test_seqid_skips_zero(void **arg)
+{
+	struct world *w = world_new();
+	struct peer p;
+	struct stateid *sid;
+
+	peer_connect(w, &p, "a");
+	sid = make(&p, STATEID_OPEN, true);
+	sid->seqid = UINT32_MAX;
+	lock_acquire(&sid->node->lock);
+	stateid_advance_locked(sid);
+	lock_release(&sid->node->lock);
+	assert_int_equal(sid->seqid, 1);
+	drop(sid);
+	peer_drop(&p);
+	world_free(w);
+}
+
+/* ---- revoked ---- */
+
+static void test_revoke(void **arg)
+{
+	static const struct {
+		enum stateid_status status;
+		nfsstat4 answer;
+		uint32_t flag;
+	} cases[] = {
+		{STATEID_REVOKED, NFS4ERR_DELEG_REVOKED,
+			SEQ4_STATUS_RECALLABLE_STATE_REVOKED},
+		{STATEID_EXPIRED, NFS4ERR_EXPIRED,
+			SEQ4_STATUS_EXPIRED_SOME_STATE_REVOKED},
+		{STATEID_ADMIN_REVOKED, NFS4ERR_ADMIN_REVOKED,
+			SEQ4_STATUS_ADMIN_STATE_REVOKED},
+	};
+	struct world *w = world_new();
+	struct peer p;
+
+	peer_connect(w, &p, "a");
+	for (int i = 0; i < 3; i++) {
+		struct stateid *one = make(&p, STATEID_DELEG_DIR, true);
+		struct stateid *two = make(&p, STATEID_DELEG_DIR, true);
+		stateid4 wire, other;
+
+		stateid_to_wire(one, &wire);
+		stateid_to_wire(two, &other);
+		assert_int_equal(p.client->dir_delegs, 2);
+		stateid_revoke(one, cases[i].status);
+		stateid_revoke(one, STATEID_REVOKED); /* once is enough */
+		stateid_revoke(two, cases[i].status);
+		assert_int_equal(p.client->dir_delegs, 0);
+		assert_int_equal(peer_sequence(&p), cases[i].flag);
+		assert_int_equal(
+			stateid_test(p.client, &wire), cases[i].answer);
+		assert_int_equal(stateid_free_state(p.client, &wire), NFS4_OK);
+		assert_int_equal(peer_sequence(&p), cases[i].flag);
+		assert_int_equal(stateid_free_state(p.client, &other), NFS4_OK);
+		assert_int_equal(peer_sequence(&p), 0);
+		assert_int_equal(stateid_free_state(p.client, &wire),
+			NFS4ERR_BAD_STATEID);
+		stateid_put(one);
+		stateid_put(two);
+	}
+	peer_drop(&p);
+	world_free(w);
+}
+
+static void test_counts(void **arg)
+{
+	struct world *w = world_new();
+	struct peer p;
+	struct stateid *sid[4];
+
+	peer_connect(w, &p, "a");
+	for (int i = 0; i < 4; i++)
+		sid[i] = make(&p, 1 << i, true);
+	assert_int_equal(p.client->opens, 1);
+	assert_int_equal(p.client->locks, 1);
+	assert_int_equal(p.client->file_delegs, 1);
+	assert_int_equal(p.client->dir_delegs, 1);
+	for (int i = 0; i < 4; i++) {
+		stateid_remove(sid[i]);
+		stateid_remove(sid[i]);                  /* harmless */
+		stateid_revoke(sid[i], STATEID_REVOKED); /* too late */
+		stateid_put(sid[i]);
+	}
+	assert_int_equal(p.client->opens, 0);
+	assert_int_equal(p.client->locks, 0);
+	assert_int_equal(p.client->file_delegs, 0);
+	assert_int_equal(p.client->dir_delegs, 0);
+	assert_int_equal(p.client->revoked, 0);
+	peer_drop(&p);
+	world_free(w);
+}
+
+static void test_insert_after_end(void **arg)
+{
+	struct world *w = world_new();
+	struct peer p;
+	struct stateid *sid;
+
+	peer_connect(w, &p, "a");
+	sid = make(&p, STATEID_OPEN, false);
+	client_end(p.client, CLIENT_END_ADMIN);
+	assert_false(stateid_insert(sid));
+	stateid_remove(sid);
+	stateid_put(sid);
+	peer_drop(&p);
+	world_free(w);
+}
+
+/* ---- threads ---- */
+
+struct racer {
+	pthread_t thread;
+	struct peer *peer;
+	struct stateid *sid;
+	int what;
+};
+
+static void *remove_revoke_look(void *arg)
+{
+	struct racer *r = arg;
+	struct stateid *found;
+	stateid4 wire;
+
+	stateid_to_wire(r->sid, &wire);
+	switch (r->what % 4) {
+	case 0:
+		stateid_revoke(r->sid, STATEID_REVOKED);
+		break;
+	case 1:
+		stateid_free_state(r->peer->client, &wire);
+		break;
+	case 2:
+		stateid_remove(r->sid);
+		break;
+	case 3:
+		if (stateid_lookup(r->peer->client, &wire, STATEID_ANY,
+			    &found) == NFS4_OK)
+			stateid_put(found);
+	}
+	return NULL;
+}
+
+static void test_race(void **arg)
+{
+	struct world *w = world_new();
+	struct peer p;
+	struct racer r[4];
+
+	peer_connect(w, &p, "a");
+	for (int round = 0; round < 100; round++) {
+		struct stateid *sid = make(&p, STATEID_DELEG_DIR, true);
+
+		for (int i = 0; i < 4; i++) {
+			r[i] = (struct racer){
+				.peer = &p, .sid = sid, .what = round + i};
+			pthread_create(
+				&r[i].thread, NULL, remove_revoke_look, &r[i]);
+		}
+		for (int i = 0; i < 4; i++)
+			pthread_join(r[i].thread, NULL);
+		stateid_remove(sid);
+		stateid_put(sid);
+		assert_int_equal(p.client->dir_delegs, 0);
+		assert_int_equal(p.client->revoked, 0);
+	}
+	peer_drop(&p);
+	world_free(w);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_policy_seqid),
+		cmocka_unit_test(test_policy_use),
+		cmocka_unit_test(test_special),
+		cmocka_unit_test(test_lookup),
+		cmocka_unit_test(test_others_are_unique),
+		cmocka_unit_test(test_seqid_skips_zero),
+		cmocka_unit_test(test_revoke),
+		cmocka_unit_test(test_counts),
+		cmocka_unit_test(test_insert_after_end),
+		cmocka_unit_test(test_race),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
