@@ -241,7 +241,8 @@ struct given {
 	int object;
 };
 
-#define GIVEN_MAX (1 << 18)
+#define GIVEN_MAX (1 << 15)
+#define HISTORIES 20
 
 struct history {
 	struct world *w;
@@ -494,7 +495,7 @@ static void run_histories(bool exact, bool files, bool set_back)
 	const char *given = getenv("HERALD_TEST_SEED");
 	uint64_t seed = given ? strtoull(given, NULL, 0) : rand_u64();
 
-	for (int i = 0; i < 40; i++) {
+	for (int i = 0; i < HISTORIES; i++) {
 		struct history h = {.seed = seed + i,
 			.exact = exact,
 			.files = files,
