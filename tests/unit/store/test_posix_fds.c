@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
@@ -16,6 +17,7 @@
 
 #include <cmocka.h>
 
+#include "base/rand.h"
 #include "posix_rig.h"
 #include "testutil.h"
 
@@ -334,6 +336,147 @@ static void test_many_threads(void **state)
 		assert_int_equal(rig_attr(&rig, &ids[i]).size, 8);
 }
 
+/*
+ * Everything at once in one directory: names come and go under open and pinned
+ * files. Changes of a directory are made one at a time, as state/dirchange has
+ * it; nothing else waits.
+ */
+#define RACE_NAMES  16
+#define RACE_ROUNDS 400
+
+static struct {
+	pthread_mutex_t section; /* the directory's change section */
+	pthread_mutex_t lock;    /* guards ids */
+	struct fileid ids[RACE_NAMES];
+} race = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_MUTEX_INITIALIZER, {{0}}};
+
+static struct fileid race_id(unsigned n)
+{
+	struct fileid id;
+
+	pthread_mutex_lock(&race.lock);
+	id = race.ids[n];
+	pthread_mutex_unlock(&race.lock);
+	return id;
+}
+
+static void race_publish(unsigned n, const struct fileid *id)
+{
+	pthread_mutex_lock(&race.lock);
+	race.ids[n] = *id;
+	pthread_mutex_unlock(&race.lock);
+}
+
+static bool is_expected(int err)
+{
+	return !err || err == -ESTALE || err == -ENOENT || err == -EEXIST ||
+		err == -EWOULDBLOCK || err == -ENFILE;
+}
+
+static void race_change(struct rand_stream *r, struct dir_change *change)
+{
+	unsigned n = rand_stream_below(r, RACE_NAMES);
+	char name[2] = {'a' + n, 0}, other[2] = {'A' + n, 0};
+	struct store_new new = {.type = OBJECT_FILE};
+	struct fileid id;
+	bool nothing;
+	int err;
+
+	memset(change, 0, sizeof(*change));
+	switch (rand_stream_below(r, 3)) {
+	case 0:
+		err = store_create(rig.store, &cred_server, &rig.root,
+			name_from_str(name), &new, &id, change);
+		if (!err)
+			race_publish(n, &id);
+		break;
+	case 1:
+		err = store_remove(rig.store, &cred_server, &rig.root,
+			name_from_str(name), change);
+		break;
+	default:
+		err = store_rename(rig.store, &cred_server, &rig.root,
+			name_from_str(name), &rig.root, name_from_str(other),
+			change, NULL, &nothing);
+	}
+	assert_true(is_expected(err));
+}
+
+static void *race_changer(void *arg)
+{
+	struct rand_stream r = {(uintptr_t)arg};
+	struct dir_change *change = malloc(sizeof(*change));
+
+	for (int i = 0; i < RACE_ROUNDS; i++) {
+		pthread_mutex_lock(&race.section);
+		race_change(&r, change);
+		pthread_mutex_unlock(&race.section);
+	}
+	free(change);
+	return NULL;
+}
+
+/* While it is pinned and was there, it stays there. */
+static void race_use_pinned(const struct cred *cred, const struct fileid *id)
+{
+	enum store_stability stability = STORE_UNSTABLE;
+	struct attr attr;
+	char byte;
+	size_t done;
+	bool eof;
+	int err = store_write(rig.store, cred, id, STORE_IO_OPENED, 0, "x", 1,
+		&stability, &done);
+
+	assert_true(!err || err == -EWOULDBLOCK);
+	if (err)
+		return;
+	err = store_read(
+		rig.store, cred, id, STORE_IO_OPENED, 0, &byte, 1, &done, &eof);
+	assert_true(!err || err == -EWOULDBLOCK);
+	if (!err)
+		assert_int_equal(byte, 'x');
+	err = store_getattr(rig.store, id, &attr);
+	assert_true(!err || err == -EWOULDBLOCK);
+	err = store_commit(rig.store, id, 0, 0);
+	assert_true(!err || err == -EWOULDBLOCK);
+}
+
+static void *race_user(void *arg)
+{
+	struct rand_stream r = {(uintptr_t)arg};
+	struct cred cred = test_cred(1000 + (uintptr_t)arg);
+
+	for (int i = 0; i < RACE_ROUNDS; i++) {
+		struct fileid id = race_id(rand_stream_below(&r, RACE_NAMES));
+		int err = id.len ? store_pin(rig.store, &id) : -ENOENT;
+
+		assert_true(is_expected(err));
+		if (err)
+			continue;
+		race_use_pinned(&cred, &id);
+		store_unpin(rig.store, &id);
+	}
+	return NULL;
+}
+
+static void test_races(void **state)
+{
+	pthread_t threads[THREADS];
+	unsigned before;
+
+	posix_trim(rig.store, 0);
+	before = rig_count_fds();
+	for (uintptr_t i = 0; i < THREADS; i++)
+		assert_int_equal(
+			pthread_create(&threads[i], NULL,
+				i < 2 ? race_changer : race_user, (void *)i),
+			0);
+	for (int i = 0; i < THREADS; i++)
+		pthread_join(threads[i], NULL);
+	posix_trim(rig.store, 0);
+	assert_int_equal(rig_count_fds(), before);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -348,6 +491,7 @@ int main(void)
 		TEST(test_trim_keeps_unsynced),
 		TEST(test_too_large_a_budget),
 		TEST(test_many_threads),
+		TEST(test_races),
 		TEST(test_thousands_of_open_files),
 	};
 
