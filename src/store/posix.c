@@ -169,6 +169,8 @@ struct store *posix_new(
 
 	if (max_fds < FH_CACHE_MIN)
 		max_fds = FH_CACHE_MIN;
+	if (max_fds > FH_CACHE_MAX)
+		max_fds = FH_CACHE_MAX;
 	if (!p || fh_cache_init(&p->cache, options->clock, max_fds) != 0) {
 		snprintf(why, why_size, "out of memory");
 		free(p);

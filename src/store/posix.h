@@ -3,6 +3,11 @@
  * A store over a directory of the host: kernel file handles, walls no client
  * gets over, and the kernel's own permission checks as the caller
  * (doc/design.md: Identity, Walls, File descriptors).
+ *
+ * A fileid goes on naming its object wherever the host moves it on its file
+ * system, but nothing leads from it to what was never below the export's root.
+ * While the store exists its file system stays in use, even after an umount of
+ * the path, and the process's umask is 0.
  */
 #ifndef STORE_POSIX_H
 #define STORE_POSIX_H
@@ -15,7 +20,11 @@ struct posix_options {
 	const char *path;       /* the directory to export */
 	struct clock *clock;    /* borrowed */
 	struct dirindex *index; /* borrowed, shared by all stores */
-	unsigned max_fds;       /* descriptors the handle cache may keep */
+	/*
+	 * Descriptors the handle cache may keep, 32 to 65,536. Each thread at
+	 * work uses up to six of them, and up to four more.
+	 */
+	unsigned max_fds;
 };
 
 /*

@@ -26,7 +26,7 @@ int fh_cache_init(struct fh_cache *c, struct clock *clock, unsigned max)
 	cond_init(&c->synced);
 	list_init(&c->lru);
 	atomic_init(&c->verifier, rand_u64());
-	if (htab_init(&c->table, max) == 0 && htab_init(&c->pins, 64) == 0 &&
+	if (htab_init(&c->table, 1024) == 0 && htab_init(&c->pins, 64) == 0 &&
 		htab_init(&c->kept, 16) == 0)
 		return 0;
 	fh_cache_fini(c);

@@ -32,6 +32,9 @@
 /* A cache smaller than this is none: one call may use six at a time. */
 #define FH_CACHE_MIN 32
 
+/* More would only hold kernel memory, 1 to 2 KiB for each idle object. */
+#define FH_CACHE_MAX 65536
+
 enum fh_kind {
 	FH_PATH,  /* O_PATH: any object */
 	FH_READ,  /* O_RDONLY: files, and directories for fsync */
