@@ -173,19 +173,30 @@ static bool claim_probe(struct client *c)
 	return true;
 }
 
+/* False when it is still UNKNOWN at @deadline_ms. Under the client's lock. */
+static bool wait_held(struct client *c, uint64_t deadline_ms)
+{
+	while (c->cb_health == CB_HEALTH_UNKNOWN && !c->ended) {
+		uint64_t now_ms = state_now_ms(c->state);
+
+		if (now_ms >= deadline_ms ||
+			!cond_wait_ms(
+				&c->cb_moved, &c->lock, deadline_ms - now_ms))
+			return false;
+	}
+	return true;
+}
+
 enum cb_health cbsession_wait_health(struct client *c, uint64_t timeout_ms)
 {
 	struct state_ops *ops = &c->state->config.ops;
+	uint64_t deadline_ms = state_now_ms(c->state) + timeout_ms;
 
 	if (claim_probe(c) && ops->send_probe)
 		ops->send_probe(ops->ctx, c);
 	scope_lock(&c->lock);
-	while (c->cb_health == CB_HEALTH_UNKNOWN && !c->ended) {
-		if (!cond_wait_ms(&c->cb_moved, &c->lock, timeout_ms)) {
-			c->cb_probing = false; /* who comes next tries again */
-			break;
-		}
-	}
+	if (!wait_held(c, deadline_ms))
+		c->cb_probing = false; /* who comes next asks again */
 	return c->cb_health;
 }
 
