@@ -237,6 +237,8 @@ static nfsstat4 choose_channels(struct session *ss, const void *conn,
 	unsigned has;
 
 	scope_lock(&ss->lock);
+	if (ss->dead)
+		return NFS4ERR_BADSESSION;
 	link = session_conn_find_locked(ss, conn);
 	has = link ? link->channels : 0;
 	if (asked == CDFC4_FORE_OR_BOTH && !ss->back_secure) {
