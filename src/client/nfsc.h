@@ -189,6 +189,7 @@ struct nfsc_compound {
 	/* Results: one per operation that was tried, less SEQUENCE. */
 	COMPOUND4res res;
 	uint32_t status_flags; /* SEQ4_STATUS_* */
+	uint64_t generation;   /* of the session that answered */
 	nfsstat4 seq_status;   /* when the call was -EPROTO */
 	uint8_t *reply;
 };

@@ -520,6 +520,7 @@ static int call_once(struct nfsc *c, struct nfsc_compound *compound)
 	err = take_slot(c, &use, args);
 	if (err)
 		return err;
+	compound->generation = use.generation;
 	err = try_slot(c, compound, &use);
 	if (err == 0 && compound->settle)
 		compound->settle(compound->settle_ctx, compound);

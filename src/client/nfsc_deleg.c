@@ -48,7 +48,7 @@ static void settle_grant(void *ctx, struct nfsc_compound *compound)
 	struct grant *grant = ctx;
 	const nfs_resop4 *res = nfsc_result(compound, 1);
 
-	*grant->deleg = (struct nfsc_deleg){.granted = false};
+	*grant->deleg = (struct nfsc_deleg){.generation = compound->generation};
 	if (!res)
 		return;
 	take_grant(

@@ -127,6 +127,7 @@ struct nfsc_deleg {
 	bool granted;
 	bool will_signal; /* when not granted */
 	stateid4 stateid;
+	uint64_t generation; /* of the session it was asked for in */
 	verifier4 verifier;
 	bitmap4 types, child_attrs, dir_attrs;
 	/* The directory's, from a GETATTR after the grant (or refusal). */
