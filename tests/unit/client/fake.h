@@ -16,6 +16,7 @@
 #include "rpc/rpc.h"
 
 struct fake;
+struct fake_seen;
 
 struct fake *fake_new(void);
 void fake_free(struct fake *f);
@@ -70,6 +71,12 @@ void fake_hold_grants(struct fake *f, bool hold);
 
 /* Flags in SEQUENCE's reply. */
 void fake_set_flags(struct fake *f, uint32_t flags);
+
+/* CB_RECALL_ANY: keep so many directory delegations. */
+void fake_recall_any(struct fake *f, uint32_t keep);
+
+/* For fake_wait(): so many delegations were returned. */
+bool fake_has_returned(const struct fake_seen *seen, unsigned n);
 
 /* Revoke all delegations, and say so by flags until they are freed. */
 void fake_revoke_all(struct fake *f);

@@ -184,7 +184,7 @@ static void grant(struct fake_run *run, const GET_DIR_DELEGATION4args *args,
 	GET_DIR_DELEGATION4resok *ok)
 {
 	static const bitmap4 offered = {.word = {0x18001a}};
-	static const bitmap4 types = {.word = {0x5c}};
+	static const bitmap4 types = {.word = {0x5e}};
 	struct fake *f = run->f;
 	struct fake_deleg *d = f->delegs;
 
@@ -196,12 +196,14 @@ static void grant(struct fake_run *run, const GET_DIR_DELEGATION4args *args,
 		.node = run->fh - 1,
 		.types = bitmap4_and(&args->gdda_notification_types, &types),
 		.child_attrs =
-			bitmap4_and(&args->gdda_child_attributes, &offered)};
+			bitmap4_and(&args->gdda_child_attributes, &offered),
+		.dir_attrs = bitmap4_and(&args->gdda_dir_attributes, &offered)};
 	d->stateid.seqid = 1;
 	memcpy(d->stateid.other, &(uint64_t){++f->next_id}, 8);
 	ok->gddr_stateid = d->stateid;
 	ok->gddr_notification = d->types;
 	ok->gddr_child_attributes = d->child_attrs;
+	ok->gddr_dir_attributes = d->dir_attrs;
 	f->seen.grants++;
 	f->seen.delegations++;
 	memcpy(f->grant_session, run->session->id, sizeof(sessionid4));
@@ -427,23 +429,43 @@ static notify_entry4 entry_for(struct fake *f, const struct fake_deleg *d,
 	return e;
 }
 
+/* The directory's attributes, as knfsd puts them behind every change. */
+static bool dir_attrs(
+	struct fake *f, const struct fake_deleg *d, struct xdr *x, notify4 *ret)
+{
+	uint8_t attrs[512];
+	notify_attr4 body = {.na_changed_entry = {.ne_file = {.len = 0}}};
+
+	if (!bitmap4_has(&d->types, NOTIFY4_CHANGE_DIR_ATTRS))
+		return false;
+	body.na_changed_entry.ne_attrs =
+		attrs_of(f, d->node, &d->dir_attrs, attrs, sizeof(attrs));
+	assert(nfs4_put_notify_attr4(x, &body));
+	bitmap4_set(&ret->notify_mask, NOTIFY4_CHANGE_DIR_ATTRS);
+	ret->notify_vals = xdr_opaque_from(x->data, (uint32_t)x->pos);
+	return true;
+}
+
 static void tell(struct fake *f, const struct fake_deleg *d, unsigned type,
 	const struct xdr *body)
 {
 	uint8_t fh[4] = {'F', 'H', (uint8_t)(d->node >> 8), (uint8_t)d->node};
+	uint8_t buf[512];
 	struct fake_cb cb = {.nops = 1, .ops = {{.argop = OP_CB_NOTIFY}}};
 	CB_NOTIFY4args *args = &cb.ops[0].opcbnotify;
-	notify4 change = {.notify_vals = xdr_opaque_from(
-				  body->data, (uint32_t)body->pos)};
+	notify4 changes[2] = {{.notify_vals = xdr_opaque_from(
+				       body->data, (uint32_t)body->pos)}};
 	struct fake_cb_reply reply;
+	struct xdr x;
 
 	assert(!body->bad);
-	bitmap4_set(&change.notify_mask, type);
+	bitmap4_set(&changes[0].notify_mask, type);
 	args->cna_stateid = d->stateid;
 	args->cna_stateid.seqid = 0;
 	args->cna_fh = xdr_opaque_from(fh, 4);
-	args->cna_changes.count = 1;
-	args->cna_changes.items = &change;
+	xdr_init_encode(&x, buf, sizeof(buf));
+	args->cna_changes.count = 1u + dir_attrs(f, d, &x, &changes[1]);
+	args->cna_changes.items = changes;
 	fake_call_back(f, &cb, 2000, &reply);
 	count_failure(f, &reply);
 }
@@ -616,4 +638,21 @@ void fake_revoke_all(struct fake *f)
 	for (int i = 0; i < FAKE_DELEGS; i++)
 		f->delegs[i].revoked = f->delegs[i].used;
 	f->flags |= SEQ4_STATUS_RECALLABLE_STATE_REVOKED;
+}
+
+void fake_recall_any(struct fake *f, uint32_t keep)
+{
+	struct fake_cb cb = {.nops = 1, .ops = {{.argop = OP_CB_RECALL_ANY}}};
+	struct fake_cb_reply reply;
+
+	cb.ops[0].opcbrecall_any.craa_objects_to_keep = keep;
+	bitmap4_set(&cb.ops[0].opcbrecall_any.craa_type_mask,
+		RCA4_TYPE_MASK_DIR_DLG);
+	fake_call_back(f, &cb, 2000, &reply);
+	count_failure(f, &reply);
+}
+
+bool fake_has_returned(const struct fake_seen *seen, unsigned n)
+{
+	return seen->returns >= n;
 }

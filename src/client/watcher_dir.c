@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One directory's life: asked for, listed, notified, recalled, asked for
+ * again; polled while it is not held.
+ */
+#include <errno.h>
+
+#include "client/watcher_priv.h"
+
+#define LIST_TRIES 3
+
+/* Refused by permissions and the like: look again so often. */
+#define HOPELESS_MS 60000
+
+/* ---- being held or not ---- */
+
+static void set_held(struct watcher_dir *dir)
+{
+	watcher_dir_put(dir, WATCHER_NONE);
+	dir->granted_ms = watcher_now(dir->w);
+	if (dir->refusal_said)
+		watcher_say(dir->w, WATCHER_GRANTED, dir, 0);
+	dir->refusal_said = false;
+}
+
+/* Put it on the list of those to be polled; the next try after its back-off. */
+static void set_unheld(struct watcher_dir *dir)
+{
+	struct watcher *w = dir->w;
+	uint64_t now = watcher_now(w);
+	uint64_t spread = w->nunheld * 10; /* no more than 100 looks a second */
+
+	watcher_dir_put(dir, WATCHER_UNHELD);
+	dir->try_ms = now + dir->backoff_ms;
+	dir->poll_ms =
+		now + (w->config.poll_ms > spread ? w->config.poll_ms : spread);
+	dir->backoff_ms *= 2;
+	if (dir->backoff_ms > WATCHER_BACKOFF_MAX_MS)
+		dir->backoff_ms = WATCHER_BACKOFF_MAX_MS;
+}
+
+/* It was held; how soon may we ask again? */
+static void forgive(struct watcher_dir *dir)
+{
+	if (watcher_now(dir->w) - dir->granted_ms > WATCHER_GOOD_GRANT_MS ||
+		dir->backoff_ms < WATCHER_BACKOFF_MIN_MS)
+		dir->backoff_ms = WATCHER_BACKOFF_MIN_MS;
+}
+
+/* ---- errors ---- */
+
+static bool is_gone(int err)
+{
+	return err == NFS4ERR_STALE || err == NFS4ERR_BADHANDLE ||
+		err == NFS4ERR_NOENT || err == NFS4ERR_FHEXPIRED;
+}
+
+static bool has_no_delegations(int err)
+{
+	return err == NFS4ERR_NOTSUPP || err == NFS4ERR_OP_ILLEGAL ||
+		err == NFS4ERR_DIRDELEG_UNAVAIL;
+}
+
+/*
+ * A call about @dir failed. The directory may be gone: its parent tells, and
+ * if it is the root, we are done. Else it is tried again later.
+ */
+static void failed(struct watcher_dir *dir, int err)
+{
+	struct watcher *w = dir->w;
+
+	if (err == -ECANCELED) {
+		w->error = err;
+		return;
+	}
+	if (!dir->parent && (is_gone(err) || !dir->listed)) {
+		w->error = err;
+		return;
+	}
+	if (dir->dw) {
+		dirwatch_discard(dir->dw);
+		dirwatch_return(dir->dw, NULL);
+	}
+	if (is_gone(err) || err == NFS4ERR_NOTDIR) {
+		watcher_dir_doom(dir);
+		return;
+	}
+	dir->proven = false;
+	if (err != -ECONNRESET) {
+		if (!dir->error_said)
+			watcher_say(w, WATCHER_CANNOT, dir, err);
+		dir->error_said = true;
+		dir->backoff_ms = HOPELESS_MS;
+	}
+	set_unheld(dir);
+	if (err != -ECONNRESET)
+		dir->poll_ms = dir->try_ms;
+}
+
+/* ---- listing ---- */
+
+/*
+ * List the directory and tell the differences. @change is its change attribute
+ * from before. 0 or an error, of which failed() is to be told.
+ */
+static int list(struct watcher_dir *dir, uint64_t change)
+{
+	static const struct name no_name;
+	int err = -EILSEQ;
+
+	if (dir->listed)
+		watcher_tell(
+			dir, WATCHER_RESCAN, no_name, no_name, OBJECT_NONE);
+	for (int i = 0; i < LIST_TRIES && err == -EILSEQ; i++)
+		err = dirwatch_fill(dir->dw);
+	if (err)
+		return err;
+	dir->listed = true;
+	dir->error_said = false;
+	dir->proven = !dirwatch_is_held(dir->dw) && change != 0;
+	dir->proven_change = change;
+	return 0;
+}
+
+/* Nothing can have been missed if the directory is as it was. */
+static bool is_proven(const struct watcher_dir *dir, uint64_t change)
+{
+	return dir->listed && dir->proven && change != 0 &&
+		change == dir->proven_change;
+}
+
+/* Remember as of when the model is complete, now that nothing is notified. */
+static void prove(struct watcher_dir *dir, bool complete)
+{
+	dir->proven =
+		complete && dirwatch_told_change(dir->dw, &dir->proven_change);
+}
+
+/* ---- asking ---- */
+
+static void refused(struct watcher_dir *dir)
+{
+	struct watcher *w = dir->w;
+
+	if (!dir->refusal_said && !w->no_delegations &&
+		dir->backoff_ms > 8 * WATCHER_BACKOFF_MIN_MS) {
+		watcher_say(w, WATCHER_REFUSED, dir, 0);
+		dir->refusal_said = true;
+	}
+	set_unheld(dir);
+}
+
+static void check_types(struct watcher_dir *dir)
+{
+	struct watcher *w = dir->w;
+	const bitmap4 *types = &dirwatch_deleg(dir->dw)->types;
+
+	if (bitmap4_has(types, NOTIFY4_ADD_ENTRY) || w->no_notify_said)
+		return;
+	w->no_notify_said = true;
+	watcher_say(w, WATCHER_NO_NOTIFY, dir, 0);
+}
+
+/* The delegation, or just the change attribute if there are none. */
+static int ask(struct watcher_dir *dir, uint64_t *change)
+{
+	struct watcher *w = dir->w;
+	int err = NFS4ERR_NOTSUPP;
+
+	if (!w->no_delegations)
+		err = dirwatch_acquire(dir->dw, change);
+	if (!has_no_delegations(err))
+		return err;
+	if (!w->no_delegations)
+		watcher_say(w, WATCHER_NO_DELEGATIONS, dir, 0);
+	w->no_delegations = true;
+	return nfsc_get_change(w->c, dirwatch_fh(dir->dw), change);
+}
+
+static void try_acquire(struct watcher_dir *dir)
+{
+	uint64_t change = 0;
+	int err = ask(dir, &change);
+
+	if (err == 0 && !is_proven(dir, change))
+		err = list(dir, change);
+	if (err) {
+		failed(dir, err);
+	} else if (dirwatch_is_held(dir->dw)) {
+		set_held(dir);
+		check_types(dir);
+	} else {
+		refused(dir);
+	}
+}
+
+/* Its handle is not known yet: is it a directory at all? */
+static int look_up(struct watcher_dir *dir)
+{
+	static const bitmap4 want = {.word = {1u << FATTR4_TYPE}};
+	struct watcher *w = dir->w;
+	struct fattr4_values values;
+	struct nfsc_fh fh;
+	int err = nfsc_lookup(
+		w->c, dirwatch_fh(dir->parent->dw), &dir->name, 1, &fh, NULL);
+
+	if (err == 0)
+		err = nfsc_getattr(w->c, &fh, &want, &values);
+	if (err == 0 && values.attr.type != OBJECT_DIR)
+		err = NFS4ERR_NOTDIR;
+	return err ? err : watcher_dir_set_fh(dir, &fh);
+}
+
+void watcher_dir_begin(struct watcher_dir *dir)
+{
+	int err = 0;
+
+	watcher_dir_put(dir, WATCHER_NONE);
+	dir->backoff_ms = WATCHER_BACKOFF_MIN_MS;
+	if (!dir->dw)
+		err = look_up(dir);
+	if (err)
+		failed(dir, err);
+	else
+		try_acquire(dir);
+}
+
+/* ---- notified, recalled, lost ---- */
+
+/* What it was, it is no more: ask again soon. */
+static void lost(struct watcher_dir *dir, bool complete)
+{
+	prove(dir, complete);
+	forgive(dir);
+	set_unheld(dir);
+}
+
+/*
+ * Give it back: what was notified is told first, and what the server still
+ * delivers before it answers.
+ */
+static void give_back(struct watcher_dir *dir, bool complete)
+{
+	int err = dirwatch_return(dir->dw, NULL);
+
+	if (err == -ECANCELED || is_gone(err)) {
+		failed(dir, err);
+		return;
+	}
+	complete = dirwatch_drain(dir->dw) == 0 && complete;
+	lost(dir, complete);
+}
+
+/* The reader does not keep up: hold nobody up for him. */
+static void serve_clogged(struct watcher_dir *dir)
+{
+	struct watcher *w = dir->w;
+
+	if (dirwatch_is_held(dir->dw) && !dirwatch_is_recalled(dir->dw)) {
+		watcher_dir_put(dir, WATCHER_CLOGGED);
+		return;
+	}
+	watcher_say(w, WATCHER_TOO_SLOW, dir, 0);
+	dirwatch_discard(dir->dw);
+	dirwatch_return(dir->dw, NULL);
+	dirwatch_discard(dir->dw);
+	lost(dir, false);
+}
+
+static void relist(struct watcher_dir *dir)
+{
+	int err;
+
+	dirwatch_discard(dir->dw);
+	err = list(dir, 0);
+	if (err)
+		failed(dir, err);
+}
+
+void watcher_dir_serve(struct watcher_dir *dir)
+{
+	struct watcher *w = dir->w;
+	bool complete;
+
+	if (dir->on != WATCHER_NONE && dir->on != WATCHER_CLOGGED)
+		return;
+	if (w->config.room && !w->config.room(w->config.ctx)) {
+		serve_clogged(dir);
+		return;
+	}
+	watcher_dir_put(dir, WATCHER_NONE);
+	complete = dirwatch_drain(dir->dw) == 0;
+	if (dirwatch_is_recalled(dir->dw))
+		give_back(dir, complete);
+	else if (!dirwatch_is_held(dir->dw))
+		lost(dir, complete);
+	else if (!complete)
+		relist(dir);
+}
+
+void watcher_dir_trim(struct watcher_dir *dir)
+{
+	if (!dir->dw || !dirwatch_is_held(dir->dw))
+		return;
+	give_back(dir, dirwatch_drain(dir->dw) == 0);
+	dir->try_ms = watcher_now(dir->w) + WATCHER_BACKOFF_MAX_MS;
+}
+
+/* ---- not held ---- */
+
+static void look_again(struct watcher_dir *dir)
+{
+	uint64_t change;
+	int err = nfsc_get_change(dir->w->c, dirwatch_fh(dir->dw), &change);
+
+	if (err == 0 && !is_proven(dir, change))
+		err = list(dir, change);
+	if (err) {
+		failed(dir, err);
+		return;
+	}
+	dir->poll_ms = watcher_now(dir->w) + dir->w->config.poll_ms;
+}
+
+void watcher_dir_poll(struct watcher_dir *dir, uint64_t now)
+{
+	struct watcher *w = dir->w;
+
+	if (now < dir->try_ms && now < dir->poll_ms)
+		return;
+	if (w->config.room && !w->config.room(w->config.ctx))
+		return;
+	if (!dir->dw)
+		watcher_dir_begin(dir);
+	else if (now >= dir->try_ms)
+		try_acquire(dir);
+	else
+		look_again(dir);
+}

@@ -1,0 +1,722 @@
+/* SPDX-License-Identifier: MIT */
+/* Watching directories of a fake server that notifies, recalls, refuses ... */
+#include <errno.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/cleanup.h"
+#include "client/watcher.h"
+#include "fake.h"
+
+struct fixture {
+	struct fake *fake;
+	struct nfsc_net *net;
+	struct watcher *w;
+	pthread_t thread;
+	bool running;
+	int result;
+	atomic_bool no_room;
+
+	struct lock lock;
+	struct cond cond;
+	char told[16384]; /* "/a/ CREATE x\n..." */
+	char said[4096];  /* "READY 1\n..." */
+};
+
+static void append(struct fixture *f, char *to, size_t size, const char *line)
+{
+	scope_lock(&f->lock);
+	assert_true(strlen(to) + strlen(line) + 2 < size);
+	strcat(strcat(to, line), "\n");
+	cond_broadcast(&f->cond);
+}
+
+static void on_change(void *ctx, const struct watcher_change *change)
+{
+	static const char *const names[] = {
+		"CREATE", "DELETE", "MOVE", "RESCAN"};
+	struct fixture *f = ctx;
+	char line[512];
+
+	snprintf(line, sizeof(line), "%.*s %s%s%.*s%s%.*s",
+		(int)change->dir.len, change->dir.data, names[change->event],
+		change->name.len ? " " : "", (int)change->name.len,
+		change->name.data, change->to.len ? " " : "",
+		(int)change->to.len, change->to.data);
+	append(f, f->told, sizeof(f->told), line);
+}
+
+static void on_notice(void *ctx, const struct watcher_notice *notice)
+{
+	static const char *const names[] = {"READY", "CONN_LOST", "CONN_BACK",
+		"RESTARTED", "NO_DELEGATIONS", "NO_NOTIFY", "REFUSED",
+		"GRANTED", "CANNOT", "GONE", "TOO_SLOW"};
+	struct fixture *f = ctx;
+	char line[512];
+
+	if (notice->kind == WATCHER_READY)
+		snprintf(line, sizeof(line), "READY %zu", notice->count);
+	else
+		snprintf(line, sizeof(line), "%s %.*s", names[notice->kind],
+			(int)notice->dir.len, notice->dir.data);
+	append(f, f->said, sizeof(f->said), line);
+}
+
+static bool has_room(void *ctx)
+{
+	struct fixture *f = ctx;
+
+	return !atomic_load(&f->no_room);
+}
+
+static int setup(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+
+	f->fake = fake_new();
+	f->net = nfsc_net_new(NULL, NULL);
+	lock_init(&f->lock, LOCK_SERVER);
+	cond_init(&f->cond);
+	*state = f;
+	return 0;
+}
+
+static void stop(struct fixture *f)
+{
+	if (!f->running)
+		return;
+	watcher_stop(f->w);
+	pthread_join(f->thread, NULL);
+	f->running = false;
+}
+
+static int teardown(void **state)
+{
+	struct fixture *f = *state;
+
+	stop(f);
+	watcher_free(f->w);
+	nfsc_net_free(f->net);
+	fake_free(f->fake);
+	cond_fini(&f->cond);
+	lock_fini(&f->lock);
+	free(f);
+	return 0;
+}
+
+static void *run(void *arg)
+{
+	struct fixture *f = arg;
+
+	f->result = watcher_run(f->w);
+	return NULL;
+}
+
+/* Wait until @text has @wanted, or all of it if @whole; else what it has. */
+static char *wait_for(
+	struct fixture *f, char *text, const char *wanted, bool whole)
+{
+	char *at = NULL;
+
+	scope_lock(&f->lock);
+	for (int i = 0; i < 500; i++) {
+		at = strstr(text, wanted);
+		if (at && (!whole || strlen(text) >= strlen(wanted)))
+			break;
+		cond_wait_ms(&f->cond, &f->lock, 10);
+	}
+	if (!at || (whole && strcmp(text, wanted) != 0))
+		return strdup(text);
+	at += strlen(wanted);
+	memmove(text, at, strlen(at) + 1);
+	return NULL;
+}
+
+/* Wait until @text (told or said) contains @line; then forget up to there. */
+static void expect(struct fixture *f, char *text, const char *line)
+{
+	char wanted[512];
+	char *instead;
+
+	snprintf(wanted, sizeof(wanted), "%s\n", line);
+	instead = wait_for(f, text, wanted, false);
+	if (instead)
+		fail_msg("no \"%s\", but:\n%s", line, instead);
+}
+
+/* What was told, exactly, since the last expectation. */
+static void expect_all(struct fixture *f, const char *lines)
+{
+	char *instead = wait_for(f, f->told, lines, true);
+
+	if (instead)
+		fail_msg("not\n%sbut\n%s", lines, instead);
+}
+
+/* Nothing is told for a while. */
+static void expect_silence(struct fixture *f)
+{
+	usleep(100 * 1000);
+	expect_all(f, "");
+}
+
+static int open_watcher(struct fixture *f, const char *path, bool recursive)
+{
+	struct name names[4];
+	struct watcher_config config = {
+		.path = names,
+		.recursive = recursive,
+		.poll_ms = 50,
+		.change = on_change,
+		.room = has_room,
+		.notice = on_notice,
+		.ctx = f,
+	};
+	size_t found;
+
+	while (*path) {
+		size_t len = strcspn(path, "/");
+
+		names[config.npath++] = (struct name){(uint32_t)len, path};
+		path += len + (path[len] == '/');
+	}
+	nfsc_config_default(&config.client);
+	config.client.net = f->net;
+	config.client.dial = fake_dial;
+	config.client.dial_ctx = f->fake;
+	return watcher_new(&config, &f->w, &found);
+}
+
+static void start(
+	struct fixture *f, const char *path, bool recursive, const char *ready)
+{
+	assert_int_equal(open_watcher(f, path, recursive), 0);
+	assert_int_equal(pthread_create(&f->thread, NULL, run, f), 0);
+	f->running = true;
+	expect(f, f->said, ready);
+}
+
+static struct fake_seen seen(struct fixture *f)
+{
+	struct fake_seen s;
+
+	fake_read_seen(f->fake, &s);
+	return s;
+}
+
+/* ---- one directory ---- */
+
+static void test_changes(void **state)
+{
+	struct fixture *f = *state;
+
+	fake_mkdir(f->fake, "dir");
+	fake_create(f->fake, "dir/old");
+	start(f, "dir", false, "READY 1");
+	fake_create(f->fake, "dir/new");
+	fake_rename(f->fake, "dir/new", "dir/name");
+	fake_rename(f->fake, "dir/name", "dir/old"); /* over it */
+	fake_remove(f->fake, "dir/old");
+	fake_mkdir(f->fake, "dir/sub");
+	fake_create(f->fake, "dir/sub/x"); /* not ours */
+	expect_all(f,
+		"/dir/ CREATE new\n/dir/ MOVE new name\n"
+		"/dir/ MOVE name old\n/dir/ DELETE old\n/dir/ CREATE sub\n");
+	assert_int_equal(seen(f).cb_failures, 0);
+	assert_int_equal(seen(f).delegations, 1);
+}
+
+static void test_clean_exit(void **state)
+{
+	struct fixture *f = *state;
+
+	fake_mkdir(f->fake, "a");
+	fake_mkdir(f->fake, "a/b");
+	start(f, "a", true, "READY 2");
+	assert_int_equal(seen(f).delegations, 2);
+	stop(f);
+	assert_int_equal(f->result, 0);
+	assert_int_equal(seen(f).delegations, 0);
+	assert_int_equal(seen(f).returns, 2);
+	assert_int_equal(seen(f).destroyed_sessions, 1);
+	assert_int_equal(seen(f).destroyed_clients, 1);
+}
+
+static void test_root(void **state)
+{
+	struct fixture *f = *state;
+
+	start(f, "", false, "READY 1");
+	fake_create(f->fake, "x");
+	expect_all(f, "/ CREATE x\n");
+}
+
+static void test_not_there(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(open_watcher(f, "nowhere", false), NFS4ERR_NOENT);
+	assert_null(f->w);
+}
+
+static void test_not_a_directory(void **state)
+{
+	struct fixture *f = *state;
+
+	fake_create(f->fake, "file");
+	assert_int_equal(open_watcher(f, "file", false), 0);
+	assert_int_equal(watcher_run(f->w), NFS4ERR_NOTDIR);
+}
+
+/* ---- recalled ---- */
+
+static bool has_grants(const struct fake_seen *s, unsigned n)
+{
+	return s->grants >= n;
+}
+
+static void test_recall(void **state)
+{
+	struct fixture *f = *state;
+
+	start(f, "", false, "READY 1");
+	fake_recall_always(f->fake, true);
+	fake_create(f->fake, "x");
+	fake_recall_always(f->fake, false);
+	/* The change attribute moved: something may have been missed. */
+	expect(f, f->told, "/ RESCAN");
+	expect_all(f, "/ CREATE x\n");
+	assert_true(fake_wait(f->fake, has_grants, 2));
+	fake_create(f->fake, "y");
+	expect_all(f, "/ CREATE y\n");
+}
+
+/* Recalled for nothing: what was told is still all there is. */
+static void test_recall_unchanged(void **state)
+{
+	struct fixture *f = *state;
+
+	start(f, "", false, "READY 1");
+	fake_recall_any(f->fake, 0);
+	assert_true(fake_wait(f->fake, fake_has_returned, 1));
+	expect_silence(f);
+}
+
+static void test_chmod(void **state)
+{
+	struct fixture *f = *state;
+
+	start(f, "", false, "READY 1");
+	fake_chmod(f->fake, "");
+	expect_all(f, "/ RESCAN\n"); /* nothing to be told, but who knows */
+	assert_true(fake_wait(f->fake, has_grants, 2));
+	fake_create(f->fake, "x");
+	expect_all(f, "/ CREATE x\n");
+}
+
+static void test_revoked(void **state)
+{
+	struct fixture *f = *state;
+
+	start(f, "", false, "READY 1");
+	fake_revoke_all(f->fake);
+	fake_create(f->fake, "x"); /* nobody is told */
+	nfsc_renew(watcher_client(f->w), NULL);
+	expect(f, f->told, "/ RESCAN");
+	expect_all(f, "/ CREATE x\n");
+	assert_true(fake_wait(f->fake, has_grants, 2));
+	assert_int_equal(seen(f).delegations, 1);
+}
+
+/* ---- refused ---- */
+
+static void test_unavailable(void **state)
+{
+	struct fixture *f = *state;
+
+	fake_refuse(f->fake, true, NFS4_OK);
+	start(f, "", false, "READY 1");
+	expect(f, f->said, "REFUSED /");
+	fake_create(f->fake, "x");
+	expect(f, f->told, "/ RESCAN");
+	expect_all(f, "/ CREATE x\n");
+	fake_remove(f->fake, "x");
+	expect(f, f->told, "/ RESCAN");
+	expect_all(f, "/ DELETE x\n");
+	expect_silence(f);
+	fake_refuse(f->fake, false, NFS4_OK);
+	expect(f, f->said, "GRANTED /");
+	fake_create(f->fake, "y");
+	expect_all(f, "/ CREATE y\n");
+}
+
+static void test_not_supported(void **state)
+{
+	struct fixture *f = *state;
+
+	fake_refuse(f->fake, true, NFS4ERR_NOTSUPP);
+	start(f, "", false, "READY 1");
+	fake_create(f->fake, "x");
+	expect(f, f->told, "/ RESCAN");
+	expect_all(f, "/ CREATE x\n");
+	assert_int_equal(seen(f).grants, 0);
+	/* Another incarnation may be able to. */
+	fake_refuse(f->fake, false, NFS4_OK);
+	fake_restart(f->fake);
+	assert_true(fake_wait(f->fake, has_grants, 1));
+}
+
+/* ---- trouble ---- */
+
+static void test_lost_notification(void **state)
+{
+	struct fixture *f = *state;
+
+	start(f, "", false, "READY 1");
+	fake_create(f->fake, "x");
+	fake_mute(f->fake, true);
+	fake_remove(f->fake, "x"); /* of which it never hears */
+	fake_create(f->fake, "y");
+	fake_mute(f->fake, false);
+	fake_create(f->fake, "x");
+	expect_all(f, "/ CREATE x\n/ CREATE x\n/ RESCAN\n/ CREATE y\n");
+	fake_create(f->fake, "z");
+	expect_all(f, "/ CREATE z\n");
+	assert_int_equal(seen(f).grants, 1);
+}
+
+static void test_connection_lost(void **state)
+{
+	struct fixture *f = *state;
+
+	start(f, "", false, "READY 1");
+	fake_disconnect(f->fake);
+	expect(f, f->said, "CONN_LOST ");
+	expect(f, f->said, "CONN_BACK ");
+	fake_create(f->fake, "x");
+	expect_all(f, "/ CREATE x\n");
+	assert_int_equal(seen(f).grants, 1);
+}
+
+static void test_session_lost(void **state)
+{
+	struct fixture *f = *state;
+
+	start(f, "", false, "READY 1");
+	fake_forget_sessions(f->fake);
+	nfsc_renew(watcher_client(f->w), NULL);
+	expect(f, f->said, "CONN_BACK ");
+	fake_create(f->fake, "x");
+	expect_all(f, "/ CREATE x\n");
+	assert_int_equal(seen(f).grants, 1);
+}
+
+static void test_restart(void **state)
+{
+	struct fixture *f = *state;
+
+	fake_mkdir(f->fake, "a");
+	start(f, "", true, "READY 2");
+	fake_restart(f->fake);
+	expect(f, f->said, "RESTARTED ");
+	assert_true(fake_wait(f->fake, has_grants, 4));
+	expect_silence(f); /* the change attributes prove it */
+	fake_create(f->fake, "a/x");
+	expect_all(f, "/a/ CREATE x\n");
+}
+
+static void test_restart_and_change(void **state)
+{
+	struct fixture *f = *state;
+
+	start(f, "", false, "READY 1");
+	fake_deaf(f->fake, true);
+	fake_restart(f->fake);
+	fake_create(f->fake, "x");
+	fake_deaf(f->fake, false);
+	expect(f, f->said, "RESTARTED ");
+	expect(f, f->told, "/ RESCAN");
+	expect_all(f, "/ CREATE x\n");
+}
+
+static void test_root_removed(void **state)
+{
+	struct fixture *f = *state;
+
+	fake_mkdir(f->fake, "dir");
+	start(f, "dir", false, "READY 1");
+	fake_remove(f->fake, "dir");
+	expect(f, f->said, "GONE /dir/");
+	pthread_join(f->thread, NULL);
+	f->running = false;
+	assert_int_equal(f->result, NFS4ERR_STALE);
+}
+
+static void test_slow_reader(void **state)
+{
+	struct fixture *f = *state;
+
+	start(f, "", false, "READY 1");
+	atomic_store(&f->no_room, true);
+	fake_create(f->fake, "a");
+	fake_create(f->fake, "b");
+	expect_silence(f);
+	/* Who waits for us is not held up by our reader. */
+	fake_chmod(f->fake, "");
+	expect(f, f->said, "TOO_SLOW /");
+	assert_int_equal(seen(f).returns, 1);
+	atomic_store(&f->no_room, false);
+	watcher_wake(f->w);
+	expect(f, f->told, "/ RESCAN");
+	expect_all(f, "/ CREATE a\n/ CREATE b\n");
+}
+
+static void test_slow_reader_catches_up(void **state)
+{
+	struct fixture *f = *state;
+
+	start(f, "", false, "READY 1");
+	atomic_store(&f->no_room, true);
+	fake_create(f->fake, "a");
+	fake_create(f->fake, "b");
+	expect_silence(f);
+	atomic_store(&f->no_room, false);
+	watcher_wake(f->w);
+	expect_all(f, "/ CREATE a\n/ CREATE b\n");
+	assert_int_equal(seen(f).grants, 1);
+}
+
+/* ---- trees ---- */
+
+static void test_tree(void **state)
+{
+	struct fixture *f = *state;
+
+	fake_mkdir(f->fake, "a");
+	fake_mkdir(f->fake, "a/b");
+	fake_create(f->fake, "a/b/there");
+	start(f, "", true, "READY 3");
+	fake_create(f->fake, "a/b/x");
+	expect_all(f, "/a/b/ CREATE x\n");
+	fake_rename(f->fake, "a/b", "a/c");
+	fake_create(f->fake, "a/c/y");
+	expect_all(f, "/a/ MOVE b c\n/a/c/ CREATE y\n");
+	assert_int_equal(seen(f).cb_failures, 0);
+}
+
+static void test_new_subdirectory(void **state)
+{
+	struct fixture *f = *state;
+
+	start(f, "", true, "READY 1");
+	fake_mkdir(f->fake, "new");
+	expect(f, f->told, "/ CREATE new");
+	assert_true(fake_wait(f->fake, has_grants, 2));
+	fake_create(f->fake, "new/x");
+	expect_all(f, "/new/ CREATE x\n");
+}
+
+/* What was made before it was watched is found by listing. */
+static void test_new_subdirectory_in_a_hurry(void **state)
+{
+	struct fixture *f = *state;
+
+	start(f, "", true, "READY 1");
+	fake_mute(f->fake, true);
+	fake_mkdir(f->fake, "new");
+	fake_mkdir(f->fake, "new/sub");
+	fake_create(f->fake, "new/sub/x");
+	fake_mute(f->fake, false);
+	fake_rename(f->fake, "new", "now");
+	expect(f, f->told, "/now/ CREATE sub");
+	expect_all(f, "/now/sub/ CREATE x\n");
+}
+
+static void test_subdirectory_removed(void **state)
+{
+	struct fixture *f = *state;
+
+	fake_mkdir(f->fake, "a");
+	fake_mkdir(f->fake, "a/b");
+	start(f, "", true, "READY 3");
+	fake_remove(f->fake, "a/b");
+	expect_all(f, "/a/ DELETE b\n");
+	fake_mkdir(f->fake, "a/b"); /* another one of that name */
+	expect_all(f, "/a/ CREATE b\n");
+	assert_true(fake_wait(f->fake, has_grants, 4));
+	fake_create(f->fake, "a/b/x");
+	expect_all(f, "/a/b/ CREATE x\n");
+}
+
+static void test_moved_across(void **state)
+{
+	struct fixture *f = *state;
+
+	fake_mkdir(f->fake, "a");
+	fake_mkdir(f->fake, "b");
+	fake_mkdir(f->fake, "a/dir");
+	fake_mkdir(f->fake, "a/dir/sub");
+	fake_create(f->fake, "a/dir/x");
+	start(f, "", true, "READY 5");
+	fake_rename(f->fake, "a/dir", "b/moved");
+	expect(f, f->told, "/a/ DELETE dir");
+	expect(f, f->told, "/b/ CREATE moved");
+	expect(f, f->told, "/b/moved/ CREATE x");
+	assert_true(fake_wait(f->fake, has_grants, 7));
+	fake_create(f->fake, "b/moved/sub/y");
+	expect(f, f->told, "/b/moved/sub/ CREATE y");
+}
+
+/* ---- what was told adds up ---- */
+
+/* Random changes, faults among them; in the end a set built from the lines is
+ * compared with the server's names. */
+static void add_line(char names[64][80], int *n, const char *path)
+{
+	for (int i = 0; i < *n; i++) {
+		if (strcmp(names[i], path) == 0)
+			return;
+	}
+	snprintf(names[(*n)++], 80, "%s", path);
+}
+
+static void drop_line(char names[64][80], int *n, const char *path)
+{
+	for (int i = 0; i < *n; i++) {
+		if (strcmp(names[i], path) == 0)
+			memcpy(names[i], names[--*n], 80);
+	}
+}
+
+static void replay(const char *told, char names[64][80], int *n)
+{
+	while (*told) {
+		char dir[64], event[16], a[64] = "", b[64] = "";
+		char from[160], to[160];
+
+		sscanf(told, "%63s %15s %63[a-z] %63[a-z]", dir, event, a, b);
+		snprintf(from, sizeof(from), "%s%s", dir, a);
+		snprintf(to, sizeof(to), "%s%s", dir, b);
+		if (!strcmp(event, "CREATE"))
+			add_line(names, n, from);
+		else if (!strcmp(event, "RESCAN"))
+			;
+		else
+			drop_line(names, n, from);
+		if (!strcmp(event, "MOVE"))
+			add_line(names, n, to);
+		told += strcspn(told, "\n") + 1;
+	}
+}
+
+static void fault(struct fixture *f, unsigned number)
+{
+	switch (number % 6) {
+	case 0:
+		fake_disconnect(f->fake);
+		break;
+	case 1:
+		fake_restart(f->fake);
+		break;
+	case 2:
+		fake_forget_sessions(f->fake);
+		break;
+	case 3:
+		fake_chmod(f->fake, "");
+		break;
+	case 4:
+		fake_revoke_all(f->fake);
+		break;
+	default:
+		fake_drop_replies(f->fake, 1);
+		break;
+	}
+}
+
+static bool adds_up(struct fixture *f, const bool *there)
+{
+	char names[64][80];
+	int n = 0, expected = 0;
+	bool same = true;
+
+	scope_lock(&f->lock);
+	replay(f->told, names, &n);
+	for (int i = 0; i < 10; i++) {
+		char path[3] = {'/', (char)('a' + i), '\0'};
+		bool found = false;
+
+		expected += there[i];
+		for (int k = 0; k < n; k++)
+			found |= strcmp(names[k], path) == 0;
+		same = same && found == there[i];
+	}
+	return same && n == expected;
+}
+
+static void test_adds_up(void **state)
+{
+	struct fixture *f = *state;
+	bool there[10] = {false};
+	unsigned seed = 1;
+
+	start(f, "", false, "READY 1");
+	for (int i = 0; i < 150; i++) {
+		int a = rand_r(&seed) % 10;
+		char path[2] = {(char)('a' + a), '\0'};
+
+		if (there[a])
+			fake_remove(f->fake, path);
+		else
+			fake_create(f->fake, path);
+		there[a] = !there[a];
+		if (i % 15 == 14)
+			fault(f, (unsigned)i / 15);
+	}
+	for (int i = 0; i < 1000 && !adds_up(f, there); i++)
+		usleep(10 * 1000);
+	assert_true(adds_up(f, there));
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_changes),
+		TEST(test_clean_exit),
+		TEST(test_root),
+		TEST(test_not_there),
+		TEST(test_not_a_directory),
+		TEST(test_recall),
+		TEST(test_recall_unchanged),
+		TEST(test_chmod),
+		TEST(test_revoked),
+		TEST(test_unavailable),
+		TEST(test_not_supported),
+		TEST(test_lost_notification),
+		TEST(test_connection_lost),
+		TEST(test_session_lost),
+		TEST(test_restart),
+		TEST(test_restart_and_change),
+		TEST(test_root_removed),
+		TEST(test_slow_reader),
+		TEST(test_slow_reader_catches_up),
+		TEST(test_tree),
+		TEST(test_new_subdirectory),
+		TEST(test_new_subdirectory_in_a_hurry),
+		TEST(test_subdirectory_removed),
+		TEST(test_moved_across),
+		TEST(test_adds_up),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
