@@ -53,6 +53,7 @@ struct client {
 	_Atomic uint32_t lock_ranges;   /* byte ranges locked, all owners */
 	_Atomic uint8_t cb_health;      /* enum cb_health, all sessions */
 	atomic_bool cb_wanted;          /* it asked for a back channel once */
+	_Atomic uint64_t asked_back_ms; /* state_ops.send_recall_any; 0 never */
 
 	/* LOCK_STATEIDS: guards the stateids; see stateid.h. */
 	struct lock stateids_lock;

@@ -53,7 +53,7 @@ struct deleg {
 	bool order_aware; /* cookies, previous entry, own changes */
 	uint8_t fh_len;
 	/* Under the node's lock. */
-	uint8_t state;         /* enum deleg_state */
+	_Atomic uint8_t state; /* enum deleg_state; may be read without it */
 	uint8_t recall_reason; /* once RECALLED */
 	bool blocking;         /* somebody's change waits for its return */
 	/* Under the list lock. */

@@ -37,6 +37,7 @@ struct deleg_books {
 	bool recall_timer_set;
 	struct htab terms;
 	struct holdoff holdoff;
+	uint64_t ease_at_ms; /* not before: see dirdeleg_ease() */
 };
 
 /* 0 or -ENOMEM. Timers may fire from now on. */
@@ -90,6 +91,12 @@ void recall_unhold_locked(struct deleg_books *b, struct deleg *d);
 
 /* Under the list lock: is a CB_NOTIFY of @d on its way? */
 bool batch_in_flight_locked(const struct deleg *d);
+
+/*
+ * Near or at the limit of directory delegations: ask or recall whoever has the
+ * most. @who is the client that wants one. Without locks.
+ */
+void dirdeleg_ease(struct deleg_books *b, struct client *who);
 
 /* Terms alike are one. NULL when out of memory; NULL is put too. */
 struct deleg_terms *dirdeleg_terms_get(struct deleg_books *b,

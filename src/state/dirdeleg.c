@@ -225,6 +225,7 @@ nfsstat4 dirdeleg_grant(struct client *client, const struct fileid *dir,
 	}
 	if (status == NFS4_OK)
 		counter_add(ret->granted ? &b->grants : &b->refusals, 1);
+	dirdeleg_ease(b, client);
 	return status;
 }
 

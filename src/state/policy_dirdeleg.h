@@ -132,6 +132,33 @@ static inline bool dirdeleg_moved_recalls(const struct dirdeleg_holder *h)
 		(h->state == DELEG_ACTIVE || h->state == DELEG_RECALLED);
 }
 
+/*
+ * The limit on all directory delegations (DD-10). From 90 % on, the client
+ * with the most is asked to give some back as it sees fit; at the limit, its
+ * oldest is recalled, if it has more than its share, to make room for others.
+ */
+enum dirdeleg_pressure {
+	DIRDELEG_ROOM,
+	DIRDELEG_ASK,    /* CB_RECALL_ANY */
+	DIRDELEG_RECLAIM /* CB_RECALL */
+};
+
+static inline enum dirdeleg_pressure dirdeleg_pressure(
+	uint32_t total, uint32_t max)
+{
+	if (total >= max)
+		return DIRDELEG_RECLAIM;
+	return (uint64_t)total * 10 >= (uint64_t)max * 9 ? DIRDELEG_ASK
+							 : DIRDELEG_ROOM;
+}
+
+/* Has a client with @held more than its share, when @clients want some? */
+static inline bool dirdeleg_above_share(
+	uint32_t held, uint32_t max, uint32_t clients)
+{
+	return (uint64_t)held * clients > max;
+}
+
 /* What @len bytes of opaque take with their length. */
 static inline uint32_t dirdeleg_opaque_size(uint32_t len)
 {

@@ -35,6 +35,11 @@ struct state_ops {
 	 * batch.h. A reference that batch_done() takes back.
 	 */
 	void (*send_notify)(void *ctx, struct deleg *d);
+	/*
+	 * Ask @c to give directory delegations back until it has @keep
+	 * (CB_RECALL_ANY; Linux listens to RDATA_DLG only). May be NULL.
+	 */
+	void (*send_recall_any)(void *ctx, struct client *c, uint32_t keep);
 	/* Probe the backchannel of @c with a lone CB_SEQUENCE (DD-12). */
 	void (*send_probe)(void *ctx, struct client *c);
 	/* A backchannel slot of @c became free or a connection was bound. */
@@ -81,6 +86,7 @@ struct state_config {
 	size_t notify_max_bytes;      /* per delegation; 4 MiB */
 	uint64_t notify_window_ms;    /* batch window; 0 = at once */
 	uint64_t recall_wait_ms;      /* a mutator waits this long; 30 */
+	bool refuse_at_limit;       /* of max_dir_delegs: recall nobody */
 	bool dir_delegations;         /* false: GET_DIR_DELEGATION = NOTSUPP */
 	bool classic_notify;          /* serve clients without GFLAG_EXTEND */
 	bool strict_destroy_clientid; /* directory delegations: BUSY, too */

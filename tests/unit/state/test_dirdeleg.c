@@ -161,6 +161,135 @@ static void test_limit(void **state)
 	stage_fini(&st);
 }
 
+/* ---- who makes room at the limit ---- */
+
+struct asked {
+	struct client *client;
+	uint32_t keep;
+	int times;
+};
+
+static struct asked asked;
+
+static void note_asked(void *ctx, struct client *c, uint32_t keep)
+{
+	asked.client = c;
+	asked.keep = keep;
+	asked.times++;
+}
+
+/* A limit of 20 and two clients. */
+static void begin_limited(
+	struct stage *st, bool refuse, struct client **a, struct client **b)
+{
+	asked = (struct asked){.times = 0};
+	stage_prepare(st);
+	st->w.config.max_dir_delegs = 20;
+	st->w.config.refuse_at_limit = refuse;
+	st->w.config.ops.send_recall_any = note_asked;
+	stage_start(st);
+	*a = stage_client(st, "a");
+	*b = stage_client(st, "b");
+}
+
+static void end_limited(struct stage *st, struct client *a, struct client *b)
+{
+	client_put(a);
+	client_put(b);
+	stage_fini(st);
+}
+
+static void take_many(
+	struct stage *st, struct client *c, unsigned first, unsigned n)
+{
+	for (unsigned i = first; i < first + n; i++) {
+		struct deleg *d = stage_grant(st, c, i, ASK_ALL);
+
+		assert_non_null(d);
+		deleg_put(d);
+	}
+}
+
+static void test_near_the_limit_the_heaviest_is_asked(void **state)
+{
+	struct stage st;
+	struct client *a, *b;
+
+	begin_limited(&st, false, &a, &b);
+	take_many(&st, a, 0, 13);
+	take_many(&st, b, 100, 4);
+	assert_int_equal(asked.times, 0);
+	take_many(&st, b, 110, 1); /* 18 of 20 */
+	assert_int_equal(asked.times, 1);
+	assert_ptr_equal(asked.client, a);
+	assert_int_equal(asked.keep, 9);
+	/* Not again for a while. */
+	stage_pass(&st, 2000);
+	take_many(&st, b, 120, 1);
+	assert_int_equal(asked.times, 1);
+	stage_pass(&st, 3000);
+	assert_null(stage_grant(&st, b, 120, ASK_ALL)); /* has it */
+	assert_int_equal(asked.times, 2);
+	stage_assert_quiet(&st);
+	end_limited(&st, a, b);
+}
+
+static void test_at_the_limit_the_heaviest_gives_its_oldest(void **state)
+{
+	struct stage st;
+	struct client *a, *b;
+	struct fileid oldest = stage_dir(0);
+
+	begin_limited(&st, false, &a, &b);
+	take_many(&st, a, 0, 20);
+	/* Nobody else wants one: it has what it may. */
+	assert_null(stage_grant(&st, a, 50, ASK_ALL));
+	stage_assert_quiet(&st);
+	stage_pass(&st, 10);
+	assert_null(stage_grant(&st, b, 100, ASK_ALL));
+	assert_int_equal(st.recalls, 1);
+	assert_ptr_equal(st.recall[0]->sid.client, a);
+	assert_int_equal(st.recall[0]->recall_reason, RECALL_RESOURCE);
+	/* Not one for each try. */
+	assert_null(stage_grant(&st, b, 100, ASK_ALL));
+	assert_int_equal(st.recalls, 1);
+	stage_pass(&st, 10);
+	assert_null(stage_grant(&st, b, 100, ASK_ALL));
+	assert_int_equal(st.recalls, 2);
+	assert_ptr_not_equal(st.recall[0], st.recall[1]);
+	assert_int_equal(deleg_return(&st.recall[0]->sid, &oldest), NFS4_OK);
+	take_many(&st, b, 100, 1);
+	end_limited(&st, a, b);
+}
+
+static void test_equal_shares_are_left_alone(void **state)
+{
+	struct stage st;
+	struct client *a, *b;
+
+	begin_limited(&st, false, &a, &b);
+	take_many(&st, a, 0, 10);
+	take_many(&st, b, 100, 10);
+	stage_pass(&st, 10);
+	assert_null(stage_grant(&st, b, 120, ASK_ALL));
+	stage_assert_quiet(&st);
+	end_limited(&st, a, b);
+}
+
+static void test_refusing_at_the_limit(void **state)
+{
+	struct stage st;
+	struct client *a, *b;
+
+	begin_limited(&st, true, &a, &b);
+	take_many(&st, a, 0, 20);
+	stage_pass(&st, 10);
+	assert_null(stage_grant(&st, b, 100, ASK_ALL));
+	stage_assert_quiet(&st);
+	assert_int_equal(asked.times, 0);
+	end_limited(&st, a, b);
+}
+
 static void test_too_small_a_channel_is_recall_only(void **state)
 {
 	struct stage st;
@@ -255,6 +384,11 @@ int main(void)
 		cmocka_unit_test(test_duplicates_are_refused),
 		cmocka_unit_test(test_needs_a_client_in_order),
 		cmocka_unit_test(test_limit),
+		cmocka_unit_test(test_near_the_limit_the_heaviest_is_asked),
+		cmocka_unit_test(
+			test_at_the_limit_the_heaviest_gives_its_oldest),
+		cmocka_unit_test(test_equal_shares_are_left_alone),
+		cmocka_unit_test(test_refusing_at_the_limit),
 		cmocka_unit_test(test_too_small_a_channel_is_recall_only),
 		cmocka_unit_test(test_conflict_holds_off),
 		cmocka_unit_test(test_terms_alike_are_shared),

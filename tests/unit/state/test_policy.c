@@ -147,6 +147,27 @@ static void test_judge_over_all_inputs(void **state)
 			granted ? RECALL_UNSUBSCRIBED : RECALL_CONFLICT);
 }
 
+static void test_pressure_and_shares(void **state)
+{
+	for (uint32_t max = 0; max < 40; max++) {
+		for (uint32_t n = 0; n < 60; n++) {
+			enum dirdeleg_pressure got = dirdeleg_pressure(n, max);
+
+			assert_int_equal(got == DIRDELEG_RECLAIM, n >= max);
+			if (n < max)
+				assert_int_equal(
+					got == DIRDELEG_ASK, 10 * n >= 9 * max);
+			for (uint32_t clients = 1; clients < 10; clients++)
+				assert_int_equal(
+					dirdeleg_above_share(n, max, clients),
+					n > (double)max / clients);
+		}
+	}
+	assert_true(dirdeleg_above_share(UINT32_MAX, UINT32_MAX, 2));
+	assert_int_equal(
+		dirdeleg_pressure(UINT32_MAX - 1, UINT32_MAX), DIRDELEG_ASK);
+}
+
 static void test_reasons(void **state)
 {
 	static const uint8_t stops[RECALL_REASONS] = {
@@ -233,6 +254,7 @@ int main(void)
 		cmocka_unit_test(test_offer_over_all_inputs),
 		cmocka_unit_test(test_offer_examples),
 		cmocka_unit_test(test_judge_over_all_inputs),
+		cmocka_unit_test(test_pressure_and_shares),
 		cmocka_unit_test(test_reasons),
 		cmocka_unit_test(test_recall_steps),
 		cmocka_unit_test(test_batch_steps),

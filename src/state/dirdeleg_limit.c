@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: MIT */
+/* The limit on directory delegations (DD-10): who makes room for others. */
+#include "base/cleanup.h"
+#include "state/batch.h"
+#include "state/client.h"
+#include "state/deleg_private.h"
+#include "state/policy_dirdeleg.h"
+#include "state/recall.h"
+#include "state/state_private.h"
+
+#define EASE_ASK_MS     1000 /* between two walks near the limit */
+#define EASE_RECLAIM_MS 10   /* between two recalls at it */
+#define ASK_CLIENT_MS   5000 /* a client is asked so often */
+
+struct heaviest {
+	struct client *client; /* a reference; NULL: nobody has any */
+	uint32_t held;
+	uint32_t clients; /* that have some, or want the first */
+};
+
+static struct heaviest find_heaviest(struct state *s, const struct client *who)
+{
+	struct heaviest h = {.clients = who->dir_delegs == 0};
+	struct htab_link *at = NULL;
+	size_t cursor = 0;
+
+	scope_lock(&s->clients_lock);
+	while ((at = htab_walk(&s->clients_by_id, &cursor, at))) {
+		struct client *c = container_of(at, struct client, by_id);
+		uint32_t held = c->dir_delegs;
+
+		h.clients += held > 0;
+		if (held > h.held) {
+			h.held = held;
+			h.client = c;
+		}
+	}
+	if (h.client)
+		client_ref(h.client);
+	return h;
+}
+
+/* Its oldest that is not being recalled, with a reference; or NULL. */
+static struct deleg *oldest_of(struct client *c)
+{
+	struct stateid *sid;
+
+	scope_lock(&c->stateids_lock);
+	list_for_each_entry(sid, &c->stateids, on_client) {
+		if (sid->kind == STATEID_DELEG_DIR &&
+			deleg_of(sid)->state == DELEG_ACTIVE)
+			return deleg_ref(deleg_of(sid));
+	}
+	return NULL;
+}
+
+static void reclaim_from(struct heaviest *h, uint32_t max)
+{
+	struct deleg *d;
+
+	if (!dirdeleg_above_share(h->held, max, h->clients))
+		return;
+	d = oldest_of(h->client);
+	if (!d)
+		return;
+	recall_start(d, RECALL_RESOURCE);
+	deleg_put(d);
+}
+
+static void ask_back(struct heaviest *h, uint64_t now)
+{
+	const struct state_ops *ops = &state_get_config(h->client->state)->ops;
+	uint64_t last = h->client->asked_back_ms;
+
+	if (!ops->send_recall_any || (last && now - last < ASK_CLIENT_MS) ||
+		!atomic_compare_exchange_strong(
+			&h->client->asked_back_ms, &last, now))
+		return;
+	/* A quarter of what it has, and one at least. */
+	ops->send_recall_any(ops->ctx, h->client, h->held - h->held / 4 - 1);
+}
+
+/* One walk now and then, however many ask. */
+static bool is_time(
+	struct deleg_books *b, uint64_t now, enum dirdeleg_pressure pressure)
+{
+	uint64_t pause =
+		pressure == DIRDELEG_RECLAIM ? EASE_RECLAIM_MS : EASE_ASK_MS;
+
+	scope_lock(&b->lock);
+	if (now < b->ease_at_ms && b->ease_at_ms - now <= pause)
+		return false;
+	b->ease_at_ms = now + pause;
+	return true;
+}
+
+void dirdeleg_ease(struct deleg_books *b, struct client *who)
+{
+	const struct state_config *config = state_get_config(b->state);
+	enum dirdeleg_pressure pressure = dirdeleg_pressure(
+		atomic_load(&b->dir_delegs), config->max_dir_delegs);
+	uint64_t now = books_now_ms(b);
+	struct heaviest h;
+
+	if (pressure == DIRDELEG_ROOM || config->refuse_at_limit ||
+		!is_time(b, now, pressure))
+		return;
+	h = find_heaviest(b->state, who);
+	if (!h.client)
+		return;
+	ask_back(&h, now);
+	if (pressure == DIRDELEG_RECLAIM)
+		reclaim_from(&h, config->max_dir_delegs);
+	client_put(h.client);
+}
