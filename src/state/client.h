@@ -37,8 +37,8 @@ struct client {
 	bool cb_probing;        /* state_ops.send_probe was called */
 	uint8_t verifier[8];
 	struct principal principal;
-	bool confirmed; /* guarded by the clients lock */
-	bool ended;     /* out of the tables: changed under both locks */
+	bool confirmed;        /* guarded by the clients lock */
+	bool ended;            /* out of the tables: changed under both locks */
 	bool reclaim_complete; /* the global RECLAIM_COMPLETE came */
 	uint32_t sessions_count;
 	/* CREATE_SESSION's one slot (18.36.4). */

@@ -299,7 +299,9 @@ static bool drain_for_return(struct deleg *d)
 
 static nfsstat4 status_of_ended(const struct deleg *d)
 {
-	switch (d->sid.status) {
+	enum stateid_status status = d->sid.status;
+
+	switch (status) {
 	case STATEID_EXPIRED:
 		return NFS4ERR_EXPIRED;
 	case STATEID_REVOKED:
