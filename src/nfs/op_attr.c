@@ -42,6 +42,15 @@ static nfsstat4 setattr_store(struct setattr_job *job)
 	return errmap_status(err);
 }
 
+/* Who may not do it disturbs nobody. */
+static nfsstat4 setattr_check(struct setattr_job *job)
+{
+	struct compound *c = job->c;
+
+	return errmap_status(store_check_setattr(
+		c->fh.export->store, &c->cred, &c->fh.id, job->io, &job->set));
+}
+
 /*
  * The attributes of a directory are part of what its delegation promises:
  * other holders hear of it or lose it before it happens (DD-03).
@@ -50,21 +59,24 @@ static nfsstat4 setattr_directory(struct setattr_job *job)
 {
 	struct compound *c = job->c;
 	struct dirchange dc = {0};
+	bool recalling;
 	nfsstat4 status;
 
 	do {
+		recalling = false;
 		status = dirchange_begin(
 			&dc, c->server->state, c->client, &c->fh.id, NULL);
 		if (status != NFS4_OK)
 			return status;
-		status = dirchange_admit_setattr(&dc);
+		status = setattr_check(job);
 		if (status == NFS4_OK) {
-			status = setattr_store(job);
-			dirchange_abort(&dc);
-			return status;
+			status = dirchange_admit_setattr(&dc);
+			recalling = status == NFS4ERR_DELAY;
 		}
+		if (status == NFS4_OK)
+			status = setattr_store(job);
 		dirchange_abort(&dc);
-	} while (status == NFS4ERR_DELAY && dirchange_wait(&dc));
+	} while (recalling && dirchange_wait(&dc));
 	return status;
 }
 

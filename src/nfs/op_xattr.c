@@ -11,13 +11,14 @@
 
 /* What Linux allows one value and the list of names of one file. */
 #define XATTR_VALUE_MAX (64 * 1024)
+#define XATTR_NAME_MAX  250 /* 255 less "user." */
 #define XATTR_LIST_MAX  (64 * 1024)
 
 static nfsstat4 xattr_name(const struct xdr_opaque *wire, struct name *ret)
 {
 	if (wire->len == 0)
 		return NFS4ERR_INVAL;
-	if (wire->len > NAME_LEN_MAX)
+	if (wire->len > XATTR_NAME_MAX)
 		return NFS4ERR_NAMETOOLONG;
 	if (memchr(wire->data, '\0', wire->len))
 		return NFS4ERR_INVAL;

@@ -287,6 +287,16 @@ static int fault_exclusive_match(struct store *s, const struct fileid *id,
 		: f->below->ops->exclusive_match(f->below, id, verifier, match);
 }
 
+static int fault_check_setattr(struct store *s, const struct cred *cred,
+	const struct fileid *id, int io, const struct setattr *set)
+{
+	struct fault *f = fault_of(s);
+	int err = enter(f, STORE_CALL_CHECK_SETATTR);
+
+	return err ? err
+		   : f->below->ops->check_setattr(f->below, cred, id, io, set);
+}
+
 static int fault_setattr(struct store *s, const struct cred *cred,
 	const struct fileid *id, int io, const struct setattr *set)
 {
@@ -450,6 +460,7 @@ static const struct store_ops fault_ops = {
 	.rename = fault_rename,
 	.sync_entry = fault_sync_entry,
 	.exclusive_match = fault_exclusive_match,
+	.check_setattr = fault_check_setattr,
 	.setattr = fault_setattr,
 	.read = fault_read,
 	.write = fault_write,

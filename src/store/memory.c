@@ -257,6 +257,7 @@ static const struct store_ops memory_ops = {
 	.rename = mem_rename,
 	.sync_entry = mem_sync_entry,
 	.exclusive_match = mem_exclusive_match,
+	.check_setattr = mem_check_setattr,
 	.setattr = mem_setattr,
 	.read = mem_read,
 	.write = mem_write,

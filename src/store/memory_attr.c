@@ -178,6 +178,18 @@ static void apply_set(struct memory *m, const struct cred *cred,
 	n->attr.ctime_ns = now;
 }
 
+int mem_check_setattr(struct store *s, const struct cred *cred,
+	const struct fileid *id, int io, const struct setattr *set)
+{
+	struct memory *m = memory_of(s);
+	struct mem_node *n;
+	int err;
+
+	scope_lock(&m->lock);
+	err = mem_find(m, id, &n);
+	return err ? err : check_set(cred, n, io, set);
+}
+
 int mem_setattr(struct store *s, const struct cred *cred,
 	const struct fileid *id, int io, const struct setattr *set)
 {

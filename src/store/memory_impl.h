@@ -137,6 +137,8 @@ int mem_init_attr(struct memory *m, const struct cred *cred,
 /* A write by @cred clears what a changed program must not keep. */
 void mem_clear_suid(const struct cred *cred, struct mem_node *n);
 
+int mem_check_setattr(struct store *s, const struct cred *cred,
+	const struct fileid *id, int io, const struct setattr *set);
 int mem_setattr(struct store *s, const struct cred *cred,
 	const struct fileid *id, int io, const struct setattr *set);
 

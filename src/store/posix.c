@@ -140,6 +140,7 @@ static const struct store_ops posix_ops = {
 	.rename = posix_rename,
 	.sync_entry = posix_sync_entry,
 	.exclusive_match = posix_exclusive_match,
+	.check_setattr = posix_check_setattr,
 	.setattr = posix_setattr,
 	.read = posix_read,
 	.write = posix_write,

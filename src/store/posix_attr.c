@@ -368,6 +368,39 @@ static int check_set(struct posix *p, const struct cred *cred,
 	return check_owner(p, cred, attr, set);
 }
 
+/* The time of now is for the owner and for whoever may write. */
+static int check_now(struct store *s, const struct cred *cred,
+	const struct fileid *id, const struct attr *attr,
+	const struct setattr *set)
+{
+	const uint32_t now = SETATTR_ATIME_NOW | SETATTR_MTIME_NOW;
+	uint32_t granted = 0;
+	int err;
+
+	if (!(set->mask & now) || cred->uid == attr->uid)
+		return 0;
+	err = posix_access(s, cred, id, STORE_MAY_WRITE, &granted);
+	if (err)
+		return err;
+	return granted & STORE_MAY_WRITE ? 0 : -EACCES;
+}
+
+int posix_check_setattr(struct store *s, const struct cred *cred,
+	const struct fileid *id, int io, const struct setattr *set)
+{
+	struct posix *p = posix_of(s);
+	struct attr attr;
+	int err = posix_getattr(s, id, &attr);
+
+	if (!err)
+		err = check_set(p, cred, &attr, set);
+	if (!err && (set->mask & SETATTR_SIZE) && attr.type == OBJECT_DIR)
+		err = -EISDIR;
+	if (!err && io == STORE_IO_CHECK && (set->mask & SETATTR_SIZE))
+		err = posix_open_check(s, cred, id, STORE_MAY_WRITE);
+	return err ? err : check_now(s, cred, id, &attr, set);
+}
+
 /* What is left to set when the size has been: it sets the time, too. */
 static struct setattr without_size(const struct setattr *set)
 {

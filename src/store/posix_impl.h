@@ -220,6 +220,8 @@ int posix_access(struct store *s, const struct cred *cred,
 	const struct fileid *id, uint32_t want, uint32_t *granted);
 int posix_open_check(struct store *s, const struct cred *cred,
 	const struct fileid *id, uint32_t access);
+int posix_check_setattr(struct store *s, const struct cred *cred,
+	const struct fileid *id, int io, const struct setattr *set);
 int posix_setattr(struct store *s, const struct cred *cred,
 	const struct fileid *id, int io, const struct setattr *set);
 

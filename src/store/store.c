@@ -36,6 +36,7 @@ static const char *const call_names[STORE_CALLS] = {
 	[STORE_CALL_CHECK_LINK] = "check_link",
 	[STORE_CALL_CHECK_REMOVE] = "check_remove",
 	[STORE_CALL_CHECK_RENAME] = "check_rename",
+	[STORE_CALL_CHECK_SETATTR] = "check_setattr",
 	[STORE_CALL_CREATE] = "create",
 	[STORE_CALL_LINK] = "link",
 	[STORE_CALL_REMOVE] = "remove",
@@ -528,16 +529,35 @@ int store_exclusive_match(struct store *s, const struct fileid *id,
 	return err;
 }
 
-int store_setattr(struct store *s, const struct cred *cred,
+/* -EFBIG for a size no file can have. */
+static int setattr_arguments(
 	const struct fileid *id, int io, const struct setattr *set)
 {
 	assert_fileid(id);
 	assert_io(io);
 	assert(!(set->mask & SETATTR_UMASK));
-	if ((set->mask & SETATTR_SIZE) && set->size > OFFSET_MAX)
-		return counted(STORE_CALL_SETATTR, -EFBIG);
-	return counted(
-		STORE_CALL_SETATTR, s->ops->setattr(s, cred, id, io, set));
+	return (set->mask & SETATTR_SIZE) && set->size > OFFSET_MAX ? -EFBIG
+								    : 0;
+}
+
+int store_check_setattr(struct store *s, const struct cred *cred,
+	const struct fileid *id, int io, const struct setattr *set)
+{
+	int err = setattr_arguments(id, io, set);
+
+	if (!err)
+		err = s->ops->check_setattr(s, cred, id, io, set);
+	return counted(STORE_CALL_CHECK_SETATTR, err);
+}
+
+int store_setattr(struct store *s, const struct cred *cred,
+	const struct fileid *id, int io, const struct setattr *set)
+{
+	int err = setattr_arguments(id, io, set);
+
+	if (!err)
+		err = s->ops->setattr(s, cred, id, io, set);
+	return counted(STORE_CALL_SETATTR, err);
 }
 
 int store_read(struct store *s, const struct cred *cred,

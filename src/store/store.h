@@ -56,6 +56,7 @@ enum store_call {
 	STORE_CALL_CHECK_LINK,
 	STORE_CALL_CHECK_REMOVE,
 	STORE_CALL_CHECK_RENAME,
+	STORE_CALL_CHECK_SETATTR,
 	STORE_CALL_CREATE,
 	STORE_CALL_LINK,
 	STORE_CALL_REMOVE,
@@ -234,6 +235,8 @@ int store_check_rename(struct store *s, const struct cred *cred,
 	const struct fileid *from_dir, struct name from,
 	const struct fileid *to_dir, struct name to,
 	struct store_rename_plan *plan);
+int store_check_setattr(struct store *s, const struct cred *cred,
+	const struct fileid *id, int io, const struct setattr *set);
 
 /*
  * The changes of a directory. The caller zeroes @change and may set its
@@ -390,6 +393,8 @@ struct store_ops {
 		const struct fileid *from_dir, struct name from,
 		const struct fileid *to_dir, struct name to,
 		struct store_rename_plan *plan);
+	int (*check_setattr)(struct store *s, const struct cred *cred,
+		const struct fileid *id, int io, const struct setattr *set);
 	int (*create)(struct store *s, const struct cred *cred,
 		const struct fileid *dir, struct name name,
 		const struct store_new *new, struct fileid *ret,
