@@ -2,6 +2,7 @@
 /* EXCHANGE_ID's cases, leases, courtesy, DESTROY_CLIENTID, limits. */
 #include "world.h"
 
+#include <pthread.h>
 #include <stdio.h>
 
 #include "state/node.h"
@@ -525,6 +526,56 @@ static void test_grace(void **arg)
 	world_stop(&w);
 }
 
+/* ---- threads ---- */
+
+static bool has_ended(struct client *c)
+{
+	bool ended;
+
+	lock_acquire(&c->lock);
+	ended = c->ended;
+	lock_release(&c->lock);
+	return ended;
+}
+
+/* Comes back again and again, until the lease was over one time too long. */
+static void *keep_alive(void *arg)
+{
+	struct peer *p = arg;
+	struct call call;
+	nfsstat4 status;
+
+	while ((status = call_begin(p, 0, p->seqid[0]++, 0, &call)) ==
+		NFS4_OK) {
+		/* No lease ends under a running call. */
+		assert_false(has_ended(p->client));
+		call_end(&call, NULL);
+	}
+	assert_int_equal(status, NFS4ERR_BADSESSION);
+	assert_true(has_ended(p->client));
+	return NULL;
+}
+
+static void test_race_lease(void **arg)
+{
+	struct world *w = world_new();
+	struct peer p;
+	pthread_t thread;
+
+	for (int round = 0; round < 30; round++) {
+		peer_connect(w, &p, "a");
+		open_something(&p, "f", OPEN4_SHARE_DENY_NONE);
+		pthread_create(&thread, NULL, keep_alive, &p);
+		while (!client_end_if_expired(p.client))
+			clock_advance_ms(&w->clock, LEASE_MS);
+		pthread_join(thread, NULL);
+		assert_int_equal(p.client->calls_running, 0);
+		assert_int_equal(p.client->opens, 0);
+		peer_drop(&p);
+	}
+	world_free(w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -551,6 +602,7 @@ int main(void)
 		cmocka_unit_test(test_end_is_idempotent),
 		cmocka_unit_test(test_reclaim_complete),
 		cmocka_unit_test(test_grace),
+		cmocka_unit_test(test_race_lease),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
