@@ -24,6 +24,9 @@
 /* As many descriptors as we can make use of. */
 #define FILES_WANTED (1u << 20)
 
+/* How often descriptors of files removed by others are let go. */
+#define TIDY_S 30
+
 /* What the listing index of all directories may cost. */
 #define INDEX_BYTES (256u * 1024 * 1024)
 
@@ -174,6 +177,17 @@ static void block_signals(sigset_t *ending)
 	signal(SIGPIPE, SIG_IGN);
 }
 
+/* Wait for one of @ending; now and then tidy up what an idle server keeps. */
+static int serve_until(struct daemon *d, const sigset_t *ending)
+{
+	const struct timespec interval = {.tv_sec = TIDY_S};
+	int number;
+
+	while ((number = sigtimedwait(ending, NULL, &interval)) < 0)
+		posix_trim(d->store);
+	return number;
+}
+
 int main(int argc, char **argv)
 {
 	struct daemon d = {.ident.dir_fd = -1};
@@ -190,7 +204,7 @@ int main(int argc, char **argv)
 		return EXIT_FAILURE;
 	err = daemon_start(&d);
 	if (err == 0) {
-		sigwait(&ending, &number);
+		number = serve_until(&d, &ending);
 		log_info("stopping signal=%s", strsignal(number));
 	}
 	daemon_stop(&d);
