@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+/* herald: everything but the server. Finds the verb and runs it. */
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/verbs.h"
+
+struct verb {
+	const char *name;
+	const char *summary;
+	int (*run)(int argc, char **argv);
+};
+
+static const struct verb verbs[] = {
+	{"watch", "print what changes in a directory on an NFS server",
+		verb_watch},
+};
+
+#define NVERBS (sizeof(verbs) / sizeof(verbs[0]))
+
+static void print_help(FILE *to)
+{
+	fputs("Usage: herald VERB [OPTION]... [ARGUMENT]...\n\n", to);
+	for (size_t i = 0; i < NVERBS; i++)
+		fprintf(to, "  %-10s  %s\n", verbs[i].name, verbs[i].summary);
+	fputs("\nherald VERB --help tells more about one; herald --version.\n",
+		to);
+}
+
+static int usage_error(const char *what, const char *name)
+{
+	fprintf(stderr, "herald: %s%s\nherald --help lists what there is\n",
+		what, name);
+	return EXIT_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+	const char *name = argc > 1 ? argv[1] : NULL;
+
+	if (!name)
+		return usage_error("a verb is missing", "");
+	if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) {
+		print_help(stdout);
+		return EXIT_OK;
+	}
+	if (strcmp(name, "--version") == 0) {
+		puts("herald " HERALD_VERSION);
+		return EXIT_OK;
+	}
+	for (size_t i = 0; i < NVERBS; i++) {
+		if (strcmp(name, verbs[i].name) == 0)
+			return verbs[i].run(argc - 1, argv + 1);
+	}
+	return usage_error("there is no verb ", name);
+}
