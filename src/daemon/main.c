@@ -184,7 +184,7 @@ static int serve_until(struct daemon *d, const sigset_t *ending)
 	int number;
 
 	while ((number = sigtimedwait(ending, NULL, &interval)) < 0)
-		posix_trim(d->store);
+		posix_trim(d->store, TIDY_S * 1000);
 	return number;
 }
 
