@@ -275,14 +275,12 @@ static int note_locked(struct dirindex *x, struct dirindex_dir *d,
 
 	if (!d->tree && (c->no_position || d->big)) {
 		note_log(d, &n);
-		d->marks_known = false;
 		return d->big ? -E2BIG : 0;
 	}
 	err = d->tree ? 0 : dirfill_ensure(x, d, source, 0, false);
 	if (err)
 		return err;
 	note_log(d, &n);
-	d->changed = true;
 	if (dirtree_whole(d->tree))
 		return note_whole(x, d, &n, c);
 	err = apply_after(d, &n);

@@ -32,9 +32,7 @@ struct pass {
 	struct dirindex *x;
 	struct dirtree *tree;
 	size_t charged;
-	uint64_t place; /* must be among those kept */
-	size_t limit;   /* of the tree's memory, for a start */
-	bool overflow;  /* it did not fit */
+	size_t limit; /* of the tree's memory */
 };
 
 void dirfill_log(struct dirindex_dir *d, bool add, struct name name)
@@ -81,27 +79,24 @@ int dirfill_apply(struct dirindex_dir *d, bool add, struct name name)
 	uint64_t moved = t->moved, sum = t->sum;
 	int done;
 
-	if (!dirtree_covers(t, place)) {
-		d->marks_known = false; /* who knows whom it meets there */
-		return 0;
-	}
+	if (!dirtree_covers(t, place))
+		return 0; /* the next pass sees another sum of names */
 	done = add ? dirtree_insert(t, name) : dirtree_remove(t, name);
 	d->rank_marks += t->moved - moved;
 	d->name_marks += t->sum - sum;
 	return done;
 }
 
-/* The tree has outgrown its limit: keep the window that is asked for. */
+static size_t window_limit(const struct dirindex *x)
+{
+	return x->budget / WINDOW_PART;
+}
+
+/* The tree has outgrown its limit: keep the lowest places only. */
 static int pass_overflow(struct pass *p)
 {
-	int err = 0;
-
-	if (!p->overflow) {
-		p->overflow = true;
-		p->limit = p->x->budget / WINDOW_PART;
-		err = dirtree_cut_below(p->tree, p->place);
-	}
-	return err ? err : dirtree_shrink(p->tree, p->limit);
+	p->limit = window_limit(p->x);
+	return dirtree_shrink(p->tree, p->limit);
 }
 
 static int pass_add(void *fill, struct name name)
@@ -139,9 +134,7 @@ static int pass_run(struct pass *p, struct dirindex *x, struct dirindex_dir *d,
 	*p = (struct pass){
 		.x = x,
 		.tree = dirtree_new(&x->keys, big ? place : 0),
-		.place = place,
-		.limit = big ? x->budget / WINDOW_PART : x->budget,
-		.overflow = big,
+		.limit = big ? window_limit(x) : x->budget,
 	};
 	if (!p->tree)
 		return -ENOMEM;
@@ -271,7 +264,6 @@ static int publish(struct dirindex *x, struct dirindex_dir *d, struct filled *f,
 	d->marks_known = f->walk.known;
 	d->rank_marks = f->walk.rank_marks;
 	d->name_marks = f->walk.name_marks;
-	d->changed = false;
 	d->young = f->young;
 	d->ctime_ns = f->ctime_ns;
 	d->tree_fill = d->fills_begun;
@@ -310,7 +302,7 @@ static int fill_run(struct dirindex *x, struct dirindex_dir *d,
 
 static bool tree_trusted(const struct dirindex_dir *d, int64_t ctime_ns)
 {
-	return !d->changed && !d->young && d->ctime_ns == ctime_ns;
+	return !d->young && d->ctime_ns == ctime_ns;
 }
 
 /* What a listing wants, and what it knew when it came. */

@@ -52,11 +52,12 @@ struct dirindex_dir {
 	uint64_t tree_fill; /* which of them made `tree` */
 
 	/*
-	 * When `tree` can be trusted at the start of a listing: nothing of
-	 * ours changed since, and the directory's ctime is still the one from
-	 * before the fill, which was older than two ticks then.
+	 * When `tree` can be trusted at the start of a listing: when the
+	 * directory's ctime is still the one from before the fill, and was not
+	 * young (within two ticks) then. A change of ours moves the ctime like
+	 * any other, for behind it a foreign one in its tick could hide.
 	 */
-	bool changed, young;
+	bool young;
 	int64_t ctime_ns;
 
 	/*

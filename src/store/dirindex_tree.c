@@ -335,23 +335,6 @@ static void drop_slot(struct dirtree *t, size_t slot)
 	slot_remove(t, slot);
 }
 
-int dirtree_cut_below(struct dirtree *t, uint64_t begin)
-{
-	uint32_t at;
-
-	t->begin = begin;
-	while (t->count > 1 && t->slots[1].first <= begin)
-		drop_slot(t, 0);
-	if (t->count == 0)
-		return 0;
-	at = dirseg_lower(t->slots[0].segment, begin);
-	if (at > 0 && at < t->slots[0].segment->count && slot_split(t, 0, at))
-		return -ENOMEM;
-	if (at > 0)
-		drop_slot(t, 0);
-	return 0;
-}
-
 int dirtree_shrink(struct dirtree *t, size_t bytes)
 {
 	while (t->bytes > bytes && t->count > 0) {

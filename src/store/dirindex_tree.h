@@ -84,9 +84,6 @@ struct dirtree_position {
 bool dirtree_find(const struct dirtree *t, struct name name,
 	struct dirtree_position *ret);
 
-/* Keep the places from @begin on only. -ENOMEM as above. */
-int dirtree_cut_below(struct dirtree *t, uint64_t begin);
-
 /*
  * Keep the lowest places that fit in @bytes of memory, one at least; moves
  * `end` down. -ENOMEM as above.
