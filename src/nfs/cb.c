@@ -110,7 +110,9 @@ static bool encode_request(struct cb_task *task, int *operations)
 	xdr_put_u32(&out, 0); /* callback_ident: 4.0 only */
 	count_at = xdr_reserve(&out, 4);
 	put_sequence(task, &out);
-	*operations = task->kind->encode(task, &out, xdr_left(&out));
+	*operations = task->settling
+		? 0
+		: task->kind->encode(task, &out, xdr_left(&out));
 	if (*operations < 0 || out.bad)
 		return false;
 	xdr_patch_u32(&out, count_at, 1 + *operations);
@@ -155,6 +157,9 @@ static bool decode_answer(
 	if (sequence->resop != OP_CB_SEQUENCE)
 		return false;
 	ret->sequence = status_of(sequence);
+	if (ret->sequence == NFS4_OK)
+		task->slot.target_highest = sequence->opcbsequence.csr_resok4
+						    .csr_target_highest_slotid;
 	if (ret->sequence == NFS4_OK &&
 		!sequence_matches(task, &sequence->opcbsequence.csr_resok4))
 		return false;
@@ -179,6 +184,7 @@ static enum cb_outcome sequence_outcome(nfsstat4 status)
 }
 
 static void transmit(struct cb_task *task);
+static void run_task(struct rpc_job *job);
 
 static void retry_later(struct cb_task *task)
 {
@@ -199,12 +205,30 @@ static void answered(struct cb_task *task, struct xdr *results)
 		retry_later(task);
 		return;
 	}
+	if (task->settling) {
+		settled(task, answer.sequence);
+		return;
+	}
 	if (answer.sequence != NFS4_OK) {
 		give_up(task, sequence_outcome(answer.sequence), CB_END_FAILED);
 		return;
 	}
 	cbsession_slot_give(&task->slot, CB_ANSWERED);
 	finish(task, CB_END_ANSWERED, answer.operation);
+}
+
+/*
+ * The slot of a callback that got no answer once was in doubt: the lone
+ * CB_SEQUENCE has settled it, one way or the other. Now the real one.
+ */
+static void settled(struct cb_task *task, nfsstat4 sequence)
+{
+	cbsession_slot_give(
+		&task->slot, sequence == NFS4_OK ? CB_ANSWERED : CB_SEQ_ERROR);
+	free(task->request);
+	task->request = NULL;
+	task->job.run = run_task;
+	rpc_post(task->server->rpc, &task->job);
 }
 
 /* Same slot and seqid on another connection of the session, if there is one. */
@@ -255,6 +279,7 @@ static void send_on_slot(struct cb_task *task)
 {
 	int operations = 0;
 
+	task->settling = task->slot.uncertain;
 	if (encode_request(task, &operations)) {
 		transmit(task);
 		return;

@@ -53,6 +53,7 @@ struct cb_task {
 	struct timer retry;  /* after CB_SEQUENCE said DELAY */
 	struct list waiting; /* client->cb_waiting, for a slot */
 	struct cb_slot slot;
+	bool settling; /* a lone CB_SEQUENCE first: the slot is in doubt */
 	unsigned tries;
 	uint8_t *request; /* kept for a retry */
 	size_t size;

@@ -434,6 +434,9 @@ static enum rpc_verdict compound_call(
 	if (call->out.bad)
 		return RPC_SYSTEM_ERR;
 	run_compound(&c, &head);
+	/* Whatever bound it while it was being closed: no more. */
+	if (!rpc_conn_is_open(call->conn))
+		session_conn_gone(server->state, call->conn);
 	return call->out.bad ? RPC_SYSTEM_ERR : RPC_DONE;
 }
 
