@@ -193,6 +193,20 @@ static void retry_later(struct cb_task *task)
 		give_up(task, CB_SEQ_ERROR, CB_END_FAILED);
 }
 
+/*
+ * The slot of a callback that got no answer once was in doubt: the lone
+ * CB_SEQUENCE has settled it, one way or the other. Now the real one.
+ */
+static void settled(struct cb_task *task, nfsstat4 sequence)
+{
+	cbsession_slot_give(
+		&task->slot, sequence == NFS4_OK ? CB_ANSWERED : CB_SEQ_ERROR);
+	free(task->request);
+	task->request = NULL;
+	task->job.run = run_task;
+	rpc_post(task->server->rpc, &task->job);
+}
+
 static void answered(struct cb_task *task, struct xdr *results)
 {
 	struct cb_answer answer;
@@ -215,20 +229,6 @@ static void answered(struct cb_task *task, struct xdr *results)
 	}
 	cbsession_slot_give(&task->slot, CB_ANSWERED);
 	finish(task, CB_END_ANSWERED, answer.operation);
-}
-
-/*
- * The slot of a callback that got no answer once was in doubt: the lone
- * CB_SEQUENCE has settled it, one way or the other. Now the real one.
- */
-static void settled(struct cb_task *task, nfsstat4 sequence)
-{
-	cbsession_slot_give(
-		&task->slot, sequence == NFS4_OK ? CB_ANSWERED : CB_SEQ_ERROR);
-	free(task->request);
-	task->request = NULL;
-	task->job.run = run_task;
-	rpc_post(task->server->rpc, &task->job);
 }
 
 /* Same slot and seqid on another connection of the session, if there is one. */
