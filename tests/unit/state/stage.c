@@ -104,7 +104,7 @@ void stage_fini(struct stage *st)
 	struct actor *a;
 
 	while ((d = stage_pop_notify(st)))
-		batch_done(d, 0, BATCH_OK);
+		batch_done(d, 0, BATCH_ERROR);
 	while ((d = stage_pop_recall(st)))
 		recall_sent(d, RECALL_SENT);
 	while ((a = st->actors)) {
