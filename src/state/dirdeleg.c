@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/cleanup.h"
+#include "base/log.h"
 #include "state/batch.h"
 #include "state/cbsession.h"
 #include "state/deleg_private.h"
@@ -225,6 +226,9 @@ nfsstat4 dirdeleg_grant(struct client *client, const struct fileid *dir,
 	}
 	if (status == NFS4_OK)
 		counter_add(ret->granted ? &b->grants : &b->refusals, 1);
+	if (ret->granted)
+		log_debug("delegation granted client=%llx type=directory",
+			(unsigned long long)client->id);
 	dirdeleg_ease(b, client);
 	return status;
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/log.h"
 #include "base/rand.h"
 #include "state/client_private.h"
 #include "state/session.h"
@@ -21,6 +22,7 @@ struct creation {
 	const struct principal *who;
 	struct session *session; /* ready but for its client and id */
 	struct client *replaced; /* an older incarnation, unlinked */
+	bool confirmed;          /* the client, by this session */
 };
 
 static nfsstat4 negotiate(struct state *s, const CREATE_SESSION4args *args,
@@ -180,6 +182,7 @@ static void confirm_locked(struct creation *job, struct client *c)
 	if (old && client_unlink_locked(old))
 		job->replaced = old;
 	c->confirmed = true;
+	job->confirmed = true;
 }
 
 static void add_session(
@@ -219,6 +222,13 @@ static nfsstat4 create_locked(
 	return NFS4_OK;
 }
 
+static void say_confirmed(const struct client *c)
+{
+	log_debug("client confirmed id=%llx owner=%.*s",
+		(unsigned long long)c->id, (int)c->owner_len,
+		(const char *)c->owner);
+}
+
 /* The connection it came on carries the session from now on. */
 static void bind_first(struct creation *job, void *conn, uint32_t flags)
 {
@@ -242,6 +252,8 @@ nfsstat4 session_create(struct state *s, const CREATE_SESSION4args *args,
 	status = create_locked(&job, res, &replay);
 	if (status == NFS4_OK && !replay)
 		bind_first(&job, conn, res->csr_flags);
+	if (job.confirmed)
+		say_confirmed(job.session->client);
 	if (job.replaced)
 		client_finish(job.replaced, CLIENT_END_REPLACED);
 	session_put(job.session);
