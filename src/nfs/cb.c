@@ -21,6 +21,9 @@
 #define CB_DELAY_MS    100
 #define CB_DELAY_TRIES 50
 
+/* How often to look whether a lost connection was replaced. */
+#define CB_REBIND_MS 50
+
 /* How long an answer may take: a tenth of the lease, 5 to 10 seconds. */
 static uint64_t answer_ms(const struct nfs_server *server)
 {
@@ -185,9 +188,11 @@ static enum cb_outcome sequence_outcome(nfsstat4 status)
 
 static void transmit(struct cb_task *task);
 static void run_task(struct rpc_job *job);
+static void retry_task(struct rpc_job *job);
 
 static void retry_later(struct cb_task *task)
 {
+	task->retry_run = retry_task;
 	if (++task->tries > CB_DELAY_TRIES ||
 		timer_set(task->server->timers, &task->retry, CB_DELAY_MS) < 0)
 		give_up(task, CB_SEQ_ERROR, CB_END_FAILED);
@@ -231,14 +236,42 @@ static void answered(struct cb_task *task, struct xdr *results)
 	finish(task, CB_END_ANSWERED, answer.operation);
 }
 
-/* Same slot and seqid on another connection of the session, if there is one. */
+static void reconnect_task(struct rpc_job *job);
+
+/* A new connection may be bound soon; false: it has been waited for enough. */
+static bool wait_for_connection(struct cb_task *task)
+{
+	uint64_t now = clock_mono_ms(task->server->clock);
+
+	if (task->lost_ms == 0)
+		task->lost_ms = now;
+	if (now - task->lost_ms > answer_ms(task->server))
+		return false;
+	task->retry_run = reconnect_task;
+	return timer_set(task->server->timers, &task->retry, CB_REBIND_MS) == 0;
+}
+
+/*
+ * Same slot, seqid and content on another connection of the session: what the
+ * client has seen already it will not take twice (RFC 8881 2.10.6.2).
+ */
 static void connection_lost(struct cb_task *task)
 {
+	enum cb_retry prospect = cbsession_slot_prospect(&task->slot);
+
+	if (prospect == CB_RETRY_LATER && wait_for_connection(task))
+		return;
 	if (cbsession_slot_retry(&task->slot)) {
+		task->lost_ms = 0;
 		transmit(task);
 		return;
 	}
 	finish(task, CB_END_DOWN, NFS4ERR_SERVERFAULT);
+}
+
+static void reconnect_task(struct rpc_job *job)
+{
+	connection_lost(container_of(job, struct cb_task, job));
 }
 
 static void call_done(
@@ -332,7 +365,7 @@ static void retry_fired(struct timer *timer)
 {
 	struct cb_task *task = container_of(timer, struct cb_task, retry);
 
-	task->job.run = retry_task;
+	task->job.run = task->retry_run;
 	rpc_post(task->server->rpc, &task->job);
 }
 

@@ -50,7 +50,9 @@ struct cb_task {
 	struct client *client; /* a reference while under way */
 	struct rpc_outcall out;
 	struct rpc_job job;
-	struct timer retry;  /* after CB_SEQUENCE said DELAY */
+	struct timer retry; /* after a DELAY, or for a lost connection */
+	void (*retry_run)(struct rpc_job *job); /* what it starts */
+	uint64_t lost_ms;    /* when the connection went; 0 = it did not */
 	struct list waiting; /* client->cb_waiting, for a slot */
 	struct cb_slot slot;
 	bool settling; /* a lone CB_SEQUENCE first: the slot is in doubt */

@@ -51,6 +51,7 @@ static enum recall_result recall_result(enum cb_end end, nfsstat4 status)
 		return RECALL_FAILED;
 	switch (status) {
 	case NFS4_OK:
+	case NFS4ERR_RETRY_UNCACHED_REP: /* it has seen it before */
 		return RECALL_SENT;
 	case NFS4ERR_DELAY:
 		return RECALL_RETRY;

@@ -435,6 +435,28 @@ static void *replace_conn(struct session *ss, struct cb_slot *taken)
 	return link ? ref_conn(ss, link->conn) : NULL;
 }
 
+static enum cb_retry prospect_locked(
+	struct session *ss, const struct cb_slot *taken)
+{
+	conn_lost_locked(ss, taken->conn);
+	if (ss->dead || ss->back_gone || ss->back_fault || ss->back_failed)
+		return CB_RETRY_NEVER;
+	return pick_conn_locked(ss, taken->conn) ? CB_RETRY_NOW
+						 : CB_RETRY_LATER;
+}
+
+enum cb_retry cbsession_slot_prospect(const struct cb_slot *taken)
+{
+	struct session *ss = taken->session;
+	enum cb_retry prospect;
+
+	lock_acquire(&ss->lock);
+	prospect = prospect_locked(ss, taken);
+	lock_release(&ss->lock);
+	cbsession_moved(ss->client);
+	return prospect;
+}
+
 bool cbsession_slot_retry(struct cb_slot *taken)
 {
 	struct session *ss = taken->session;

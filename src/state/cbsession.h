@@ -73,6 +73,15 @@ enum cb_outcome {
 void cbsession_slot_give(struct cb_slot *slot, enum cb_outcome outcome);
 
 /*
+ * The connection of @slot went before the answer came. What can be done: there
+ * is another one of the same session (NOW), one may be bound soon (LATER: the
+ * slot stays taken, ask again), or the session or its back channel is no more
+ * (NEVER).
+ */
+enum cb_retry { CB_RETRY_NOW, CB_RETRY_LATER, CB_RETRY_NEVER };
+enum cb_retry cbsession_slot_prospect(const struct cb_slot *slot);
+
+/*
  * After CB_CONN_LOST, instead of giving back: the same slot and seqid on
  * another bound connection of the same session (2.10.6.2). False: there is
  * none now; the slot was given back and CB_PATH_DOWN_SESSION is set; send
