@@ -110,13 +110,13 @@ int dirindex_list(struct dirindex *x, const struct dirindex_source *source,
 
 	if (cookie > INT64_MAX)
 		out.cookie = INT64_MAX;
-	d = dircache_get(x, dir);
+	d = dirindex_cache_get(x, dir);
 	if (!d)
 		return -ENOMEM;
 	lock_acquire(&d->lock);
 	err = list_page(x, d, source, cookie != 0, &verifier, &out);
 	lock_release(&d->lock);
-	dircache_put(x, d);
+	dirindex_cache_put(x, d);
 	if (err)
 		return err;
 	*page = (struct store_page){.verifier = verifier, .eof = out.eof};
@@ -126,7 +126,7 @@ int dirindex_list(struct dirindex *x, const struct dirindex_source *source,
 int dirindex_verifier(struct dirindex *x, const struct dirindex_source *source,
 	const struct fileid *dir, uint64_t *ret)
 {
-	struct dirindex_dir *d = dircache_get(x, dir);
+	struct dirindex_dir *d = dirindex_cache_get(x, dir);
 	int err;
 
 	if (!d)
@@ -136,7 +136,7 @@ int dirindex_verifier(struct dirindex *x, const struct dirindex_source *source,
 	if (!err)
 		*ret = dirfill_verifier(x, d);
 	lock_release(&d->lock);
-	dircache_put(x, d);
+	dirindex_cache_put(x, d);
 	return err;
 }
 
@@ -249,7 +249,7 @@ static int note_whole(struct dirindex *x, struct dirindex_dir *d,
 	c->verifier_moved = c->old_verifier != c->new_verifier;
 	fill_in_after(d->tree, n, c);
 	if (c->verifier_moved)
-		dircache_count(x, &x->moved);
+		dirindex_cache_count(x, &x->moved);
 	return 0;
 }
 
@@ -290,8 +290,9 @@ static int note_locked(struct dirindex *x, struct dirindex_dir *d,
 int dirindex_note(struct dirindex *x, const struct dirindex_source *source,
 	const struct fileid *dir, struct dir_change *change)
 {
-	struct dirindex_dir *d = change->no_position ? dircache_find(x, dir)
-						     : dircache_get(x, dir);
+	struct dirindex_dir *d = change->no_position
+		? dirindex_cache_find(x, dir)
+		: dirindex_cache_get(x, dir);
 	int err;
 
 	note_nothing(change);
@@ -300,18 +301,18 @@ int dirindex_note(struct dirindex *x, const struct dirindex_source *source,
 	lock_acquire(&d->lock);
 	err = note_locked(x, d, source, change);
 	if (err && err != -E2BIG)
-		dircache_set_tree(x, d, NULL, 0);
+		dirindex_cache_set_tree(x, d, NULL, 0);
 	if (err)
 		note_nothing(change);
-	dircache_recharge(x, d);
+	dirindex_cache_recharge(x, d);
 	lock_release(&d->lock);
-	dircache_put(x, d);
+	dirindex_cache_put(x, d);
 	return err;
 }
 
 void dirindex_forget(struct dirindex *x, const struct fileid *dir)
 {
-	struct dirindex_dir *d = dircache_find(x, dir);
+	struct dirindex_dir *d = dirindex_cache_find(x, dir);
 
 	if (!d)
 		return;
@@ -319,7 +320,7 @@ void dirindex_forget(struct dirindex *x, const struct fileid *dir)
 	d->big = false;
 	if (d->fill)
 		d->fill->spoiled = -ESTALE;
-	dircache_set_tree(x, d, NULL, 0);
+	dirindex_cache_set_tree(x, d, NULL, 0);
 	lock_release(&d->lock);
-	dircache_put(x, d);
+	dirindex_cache_put(x, d);
 }

@@ -95,7 +95,8 @@ static struct dirindex_dir *find_locked(
 	return NULL;
 }
 
-struct dirindex_dir *dircache_find(struct dirindex *x, const struct fileid *dir)
+struct dirindex_dir *dirindex_cache_find(
+	struct dirindex *x, const struct fileid *dir)
 {
 	uint64_t hash = htab_hash(dir->data, dir->len);
 
@@ -103,7 +104,8 @@ struct dirindex_dir *dircache_find(struct dirindex *x, const struct fileid *dir)
 	return find_locked(x, dir, hash);
 }
 
-struct dirindex_dir *dircache_get(struct dirindex *x, const struct fileid *dir)
+struct dirindex_dir *dirindex_cache_get(
+	struct dirindex *x, const struct fileid *dir)
 {
 	uint64_t hash = htab_hash(dir->data, dir->len);
 	struct dirindex_dir *d;
@@ -133,13 +135,13 @@ static void unuse(struct dirindex *x, struct dirindex_dir *d)
 		dir_free(d);
 }
 
-void dircache_put(struct dirindex *x, struct dirindex_dir *d)
+void dirindex_cache_put(struct dirindex *x, struct dirindex_dir *d)
 {
 	unuse(x, d);
-	dircache_evict(x);
+	dirindex_cache_evict(x);
 }
 
-void dircache_set_tree(struct dirindex *x, struct dirindex_dir *d,
+void dirindex_cache_set_tree(struct dirindex *x, struct dirindex_dir *d,
 	struct dirtree *tree, size_t charged)
 {
 	struct dirtree *old = d->tree;
@@ -160,20 +162,20 @@ void dircache_set_tree(struct dirindex *x, struct dirindex_dir *d,
 	dirtree_free(old);
 }
 
-void dircache_charge(struct dirindex *x, size_t *charged, size_t bytes)
+void dirindex_cache_charge(struct dirindex *x, size_t *charged, size_t bytes)
 {
 	scope_lock(&x->lock);
 	x->bytes += bytes - *charged;
 	*charged = bytes;
 }
 
-void dircache_recharge(struct dirindex *x, struct dirindex_dir *d)
+void dirindex_cache_recharge(struct dirindex *x, struct dirindex_dir *d)
 {
 	if (d->tree)
-		dircache_charge(x, &d->charged, d->tree->bytes);
+		dirindex_cache_charge(x, &d->charged, d->tree->bytes);
 }
 
-void dircache_count(struct dirindex *x, uint64_t *counter)
+void dirindex_cache_count(struct dirindex *x, uint64_t *counter)
 {
 	scope_lock(&x->lock);
 	++*counter;
@@ -201,13 +203,13 @@ static void give_up(struct dirindex *x, struct dirindex_dir *d)
 {
 	scope_lock(&d->lock);
 	if (d->tree)
-		dircache_count(x, &x->evictions);
+		dirindex_cache_count(x, &x->evictions);
 	else
 		d->big = false;
-	dircache_set_tree(x, d, NULL, 0);
+	dirindex_cache_set_tree(x, d, NULL, 0);
 }
 
-void dircache_evict(struct dirindex *x)
+void dirindex_cache_evict(struct dirindex *x)
 {
 	struct dirindex_dir *d;
 

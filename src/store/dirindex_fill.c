@@ -112,15 +112,15 @@ static int pass_add(void *fill, struct name name)
 	if (err < 0)
 		return err;
 	if (p->tree->bytes > p->charged + CHARGE_STEP) {
-		dircache_charge(p->x, &p->charged, p->tree->bytes);
-		dircache_evict(p->x);
+		dirindex_cache_charge(p->x, &p->charged, p->tree->bytes);
+		dirindex_cache_evict(p->x);
 	}
 	return 0;
 }
 
 static void pass_end(struct pass *p)
 {
-	dircache_charge(p->x, &p->charged, 0);
+	dirindex_cache_charge(p->x, &p->charged, 0);
 	dirtree_free(p->tree);
 	p->tree = NULL;
 }
@@ -138,13 +138,13 @@ static int pass_run(struct pass *p, struct dirindex *x, struct dirindex_dir *d,
 	};
 	if (!p->tree)
 		return -ENOMEM;
-	dircache_count(x, &x->fills);
+	dirindex_cache_count(x, &x->fills);
 	err = source->scan(source->store, &d->id, pass_add, p);
 	if (err < 0) {
 		pass_end(p);
 		return err;
 	}
-	dircache_charge(x, &p->charged, p->tree->bytes);
+	dirindex_cache_charge(x, &p->charged, p->tree->bytes);
 	return 0;
 }
 
@@ -267,11 +267,11 @@ static int publish(struct dirindex *x, struct dirindex_dir *d, struct filled *f,
 	d->young = f->young;
 	d->ctime_ns = f->ctime_ns;
 	d->tree_fill = d->fills_begun;
-	dircache_set_tree(x, d, f->pass.tree, f->pass.charged);
+	dirindex_cache_set_tree(x, d, f->pass.tree, f->pass.charged);
 	err = replay_log(d, fill);
 	if (err)
-		dircache_set_tree(x, d, NULL, 0);
-	dircache_recharge(x, d);
+		dirindex_cache_set_tree(x, d, NULL, 0);
+	dirindex_cache_recharge(x, d);
 	return err;
 }
 
@@ -355,6 +355,6 @@ int dirfill_ensure(struct dirindex *x, struct dirindex_dir *d,
 	}
 	err = ensure(x, d, source, &w);
 	if (!err && d->fills_begun == begun)
-		dircache_count(x, &x->hits);
+		dirindex_cache_count(x, &x->hits);
 	return err;
 }

@@ -72,27 +72,28 @@ struct dirindex_dir {
 };
 
 /* The directory's object, made when missing; give back. NULL: no memory. */
-struct dirindex_dir *dircache_get(struct dirindex *x, const struct fileid *dir);
-void dircache_put(struct dirindex *x, struct dirindex_dir *d);
+struct dirindex_dir *dirindex_cache_get(
+	struct dirindex *x, const struct fileid *dir);
+void dirindex_cache_put(struct dirindex *x, struct dirindex_dir *d);
 
 /* As above, NULL when there is none. */
-struct dirindex_dir *dircache_find(
+struct dirindex_dir *dirindex_cache_find(
 	struct dirindex *x, const struct fileid *dir);
 
 /* Make @tree (NULL = none) the directory's; its lock is held. Takes @tree. */
-void dircache_set_tree(struct dirindex *x, struct dirindex_dir *d,
+void dirindex_cache_set_tree(struct dirindex *x, struct dirindex_dir *d,
 	struct dirtree *tree, size_t charged);
 
 /* Bring what is charged for @d to what its tree has; its lock is held. */
-void dircache_recharge(struct dirindex *x, struct dirindex_dir *d);
+void dirindex_cache_recharge(struct dirindex *x, struct dirindex_dir *d);
 
 /* Charge the difference between *@charged and @bytes for a tree in filling. */
-void dircache_charge(struct dirindex *x, size_t *charged, size_t bytes);
+void dirindex_cache_charge(struct dirindex *x, size_t *charged, size_t bytes);
 
 /* Drop what was not used for longest until the budget holds. No lock held. */
-void dircache_evict(struct dirindex *x);
+void dirindex_cache_evict(struct dirindex *x);
 
-void dircache_count(struct dirindex *x, uint64_t *counter);
+void dirindex_cache_count(struct dirindex *x, uint64_t *counter);
 
 /*
  * Make sure that @d has a tree with the names at @place; @fresh: one that
