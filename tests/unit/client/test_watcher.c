@@ -14,195 +14,66 @@
 #include <cmocka.h>
 
 #include "base/cleanup.h"
-#include "client/watcher.h"
 #include "fake.h"
+#include "watching.h"
 
 struct fixture {
+	struct watching watching;
 	struct fake *fake;
 	struct nfsc_net *net;
-	struct watcher *w;
-	pthread_t thread;
-	bool running;
-	int result;
-	atomic_bool no_room;
-
-	struct lock lock;
-	struct cond cond;
-	char told[16384]; /* "/a/ CREATE x\n..." */
-	char said[4096];  /* "READY 1\n..." */
+	struct nfsc_config client;
 };
-
-static void append(struct fixture *f, char *to, size_t size, const char *line)
-{
-	scope_lock(&f->lock);
-	assert_true(strlen(to) + strlen(line) + 2 < size);
-	strcat(strcat(to, line), "\n");
-	cond_broadcast(&f->cond);
-}
-
-static void on_change(void *ctx, const struct watcher_change *change)
-{
-	static const char *const names[] = {
-		"CREATE", "DELETE", "MOVE", "RESCAN"};
-	struct fixture *f = ctx;
-	char line[512];
-
-	snprintf(line, sizeof(line), "%.*s %s%s%.*s%s%.*s",
-		(int)change->dir.len, change->dir.data, names[change->event],
-		change->name.len ? " " : "", (int)change->name.len,
-		change->name.data, change->to.len ? " " : "",
-		(int)change->to.len, change->to.data);
-	append(f, f->told, sizeof(f->told), line);
-}
-
-static void on_notice(void *ctx, const struct watcher_notice *notice)
-{
-	static const char *const names[] = {"READY", "CONN_LOST", "CONN_BACK",
-		"RESTARTED", "NO_DELEGATIONS", "NO_NOTIFY", "REFUSED",
-		"GRANTED", "CANNOT", "GONE", "TOO_SLOW"};
-	struct fixture *f = ctx;
-	char line[512];
-
-	if (notice->kind == WATCHER_READY)
-		snprintf(line, sizeof(line), "READY %zu", notice->count);
-	else
-		snprintf(line, sizeof(line), "%s %.*s", names[notice->kind],
-			(int)notice->dir.len, notice->dir.data);
-	append(f, f->said, sizeof(f->said), line);
-}
-
-static bool has_room(void *ctx)
-{
-	struct fixture *f = ctx;
-
-	return !atomic_load(&f->no_room);
-}
 
 static int setup(void **state)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
 
+	watching_init(&f->watching);
 	f->fake = fake_new();
 	f->net = nfsc_net_new(NULL, NULL);
-	lock_init(&f->lock, LOCK_SERVER);
-	cond_init(&f->cond);
+	nfsc_config_default(&f->client);
+	f->client.net = f->net;
+	f->client.dial = fake_dial;
+	f->client.dial_ctx = f->fake;
 	*state = f;
 	return 0;
-}
-
-static void stop(struct fixture *f)
-{
-	if (!f->running)
-		return;
-	watcher_stop(f->w);
-	pthread_join(f->thread, NULL);
-	f->running = false;
 }
 
 static int teardown(void **state)
 {
 	struct fixture *f = *state;
 
-	stop(f);
-	watcher_free(f->w);
+	watching_fini(&f->watching);
 	nfsc_net_free(f->net);
 	fake_free(f->fake);
-	cond_fini(&f->cond);
-	lock_fini(&f->lock);
 	free(f);
 	return 0;
-}
-
-static void *run(void *arg)
-{
-	struct fixture *f = arg;
-
-	f->result = watcher_run(f->w);
-	return NULL;
-}
-
-/* Wait until @text has @wanted, or all of it if @whole; else what it has. */
-static char *wait_for(
-	struct fixture *f, char *text, const char *wanted, bool whole)
-{
-	char *at = NULL;
-
-	scope_lock(&f->lock);
-	for (int i = 0; i < 500; i++) {
-		at = strstr(text, wanted);
-		if (at && (!whole || strlen(text) >= strlen(wanted)))
-			break;
-		cond_wait_ms(&f->cond, &f->lock, 10);
-	}
-	if (!at || (whole && strcmp(text, wanted) != 0))
-		return strdup(text);
-	at += strlen(wanted);
-	memmove(text, at, strlen(at) + 1);
-	return NULL;
-}
-
-/* Wait until @text (told or said) contains @line; then forget up to there. */
-static void expect(struct fixture *f, char *text, const char *line)
-{
-	char wanted[512];
-	char *instead;
-
-	snprintf(wanted, sizeof(wanted), "%s\n", line);
-	instead = wait_for(f, text, wanted, false);
-	if (instead)
-		fail_msg("no \"%s\", but:\n%s", line, instead);
-}
-
-/* What was told, exactly, since the last expectation. */
-static void expect_all(struct fixture *f, const char *lines)
-{
-	char *instead = wait_for(f, f->told, lines, true);
-
-	if (instead)
-		fail_msg("not\n%sbut\n%s", lines, instead);
-}
-
-/* Nothing is told for a while. */
-static void expect_silence(struct fixture *f)
-{
-	usleep(100 * 1000);
-	expect_all(f, "");
-}
-
-static int open_watcher(struct fixture *f, const char *path, bool recursive)
-{
-	struct name names[4];
-	struct watcher_config config = {
-		.path = names,
-		.recursive = recursive,
-		.poll_ms = 50,
-		.change = on_change,
-		.room = has_room,
-		.notice = on_notice,
-		.ctx = f,
-	};
-	size_t found;
-
-	while (*path) {
-		size_t len = strcspn(path, "/");
-
-		names[config.npath++] = (struct name){(uint32_t)len, path};
-		path += len + (path[len] == '/');
-	}
-	nfsc_config_default(&config.client);
-	config.client.net = f->net;
-	config.client.dial = fake_dial;
-	config.client.dial_ctx = f->fake;
-	return watcher_new(&config, &f->w, &found);
 }
 
 static void start(
 	struct fixture *f, const char *path, bool recursive, const char *ready)
 {
-	assert_int_equal(open_watcher(f, path, recursive), 0);
-	assert_int_equal(pthread_create(&f->thread, NULL, run, f), 0);
-	f->running = true;
-	expect(f, f->said, ready);
+	watching_start(&f->watching, &f->client, path, recursive, ready);
+}
+
+static void expect_told(struct fixture *f, const char *line)
+{
+	watching_expect(&f->watching, f->watching.told, line);
+}
+
+static void expect_said(struct fixture *f, const char *line)
+{
+	watching_expect(&f->watching, f->watching.said, line);
+}
+
+static void expect_all(struct fixture *f, const char *lines)
+{
+	watching_expect_all(&f->watching, lines);
+}
+
+static void expect_silence(struct fixture *f)
+{
+	watching_expect_silence(&f->watching);
 }
 
 static struct fake_seen seen(struct fixture *f)
@@ -243,8 +114,8 @@ static void test_clean_exit(void **state)
 	fake_mkdir(f->fake, "a/b");
 	start(f, "a", true, "READY 2");
 	assert_int_equal(seen(f).delegations, 2);
-	stop(f);
-	assert_int_equal(f->result, 0);
+	watching_stop(&f->watching);
+	assert_int_equal(f->watching.result, 0);
 	assert_int_equal(seen(f).delegations, 0);
 	assert_int_equal(seen(f).returns, 2);
 	assert_int_equal(seen(f).destroyed_sessions, 1);
@@ -264,8 +135,10 @@ static void test_not_there(void **state)
 {
 	struct fixture *f = *state;
 
-	assert_int_equal(open_watcher(f, "nowhere", false), NFS4ERR_NOENT);
-	assert_null(f->w);
+	assert_int_equal(
+		watching_open(&f->watching, &f->client, "nowhere", false),
+		NFS4ERR_NOENT);
+	assert_null(f->watching.w);
 }
 
 static void test_not_a_directory(void **state)
@@ -273,8 +146,9 @@ static void test_not_a_directory(void **state)
 	struct fixture *f = *state;
 
 	fake_create(f->fake, "file");
-	assert_int_equal(open_watcher(f, "file", false), 0);
-	assert_int_equal(watcher_run(f->w), NFS4ERR_NOTDIR);
+	assert_int_equal(
+		watching_open(&f->watching, &f->client, "file", false), 0);
+	assert_int_equal(watcher_run(f->watching.w), NFS4ERR_NOTDIR);
 }
 
 /* ---- recalled ---- */
@@ -293,7 +167,7 @@ static void test_recall(void **state)
 	fake_create(f->fake, "x");
 	fake_recall_always(f->fake, false);
 	/* The change attribute moved: something may have been missed. */
-	expect(f, f->told, "/ RESCAN");
+	expect_told(f, "/ RESCAN");
 	expect_all(f, "/ CREATE x\n");
 	assert_true(fake_wait(f->fake, has_grants, 2));
 	fake_create(f->fake, "y");
@@ -330,8 +204,8 @@ static void test_revoked(void **state)
 	start(f, "", false, "READY 1");
 	fake_revoke_all(f->fake);
 	fake_create(f->fake, "x"); /* nobody is told */
-	nfsc_renew(watcher_client(f->w), NULL);
-	expect(f, f->told, "/ RESCAN");
+	nfsc_renew(watcher_client(f->watching.w), NULL);
+	expect_told(f, "/ RESCAN");
 	expect_all(f, "/ CREATE x\n");
 	assert_true(fake_wait(f->fake, has_grants, 2));
 	assert_int_equal(seen(f).delegations, 1);
@@ -345,16 +219,16 @@ static void test_unavailable(void **state)
 
 	fake_refuse(f->fake, true, NFS4_OK);
 	start(f, "", false, "READY 1");
-	expect(f, f->said, "REFUSED /");
+	expect_said(f, "REFUSED /");
 	fake_create(f->fake, "x");
-	expect(f, f->told, "/ RESCAN");
+	expect_told(f, "/ RESCAN");
 	expect_all(f, "/ CREATE x\n");
 	fake_remove(f->fake, "x");
-	expect(f, f->told, "/ RESCAN");
+	expect_told(f, "/ RESCAN");
 	expect_all(f, "/ DELETE x\n");
 	expect_silence(f);
 	fake_refuse(f->fake, false, NFS4_OK);
-	expect(f, f->said, "GRANTED /");
+	expect_said(f, "GRANTED /");
 	fake_create(f->fake, "y");
 	expect_all(f, "/ CREATE y\n");
 }
@@ -366,7 +240,7 @@ static void test_not_supported(void **state)
 	fake_refuse(f->fake, true, NFS4ERR_NOTSUPP);
 	start(f, "", false, "READY 1");
 	fake_create(f->fake, "x");
-	expect(f, f->told, "/ RESCAN");
+	expect_told(f, "/ RESCAN");
 	expect_all(f, "/ CREATE x\n");
 	assert_int_equal(seen(f).grants, 0);
 	/* Another incarnation may be able to. */
@@ -400,8 +274,8 @@ static void test_connection_lost(void **state)
 
 	start(f, "", false, "READY 1");
 	fake_disconnect(f->fake);
-	expect(f, f->said, "CONN_LOST ");
-	expect(f, f->said, "CONN_BACK ");
+	expect_said(f, "CONN_LOST ");
+	expect_said(f, "CONN_BACK ");
 	fake_create(f->fake, "x");
 	expect_all(f, "/ CREATE x\n");
 	assert_int_equal(seen(f).grants, 1);
@@ -413,8 +287,8 @@ static void test_session_lost(void **state)
 
 	start(f, "", false, "READY 1");
 	fake_forget_sessions(f->fake);
-	nfsc_renew(watcher_client(f->w), NULL);
-	expect(f, f->said, "CONN_BACK ");
+	nfsc_renew(watcher_client(f->watching.w), NULL);
+	expect_said(f, "CONN_BACK ");
 	fake_create(f->fake, "x");
 	expect_all(f, "/ CREATE x\n");
 	assert_int_equal(seen(f).grants, 1);
@@ -427,7 +301,7 @@ static void test_restart(void **state)
 	fake_mkdir(f->fake, "a");
 	start(f, "", true, "READY 2");
 	fake_restart(f->fake);
-	expect(f, f->said, "RESTARTED ");
+	expect_said(f, "RESTARTED ");
 	assert_true(fake_wait(f->fake, has_grants, 4));
 	expect_silence(f); /* the change attributes prove it */
 	fake_create(f->fake, "a/x");
@@ -443,8 +317,8 @@ static void test_restart_and_change(void **state)
 	fake_restart(f->fake);
 	fake_create(f->fake, "x");
 	fake_deaf(f->fake, false);
-	expect(f, f->said, "RESTARTED ");
-	expect(f, f->told, "/ RESCAN");
+	expect_said(f, "RESTARTED ");
+	expect_told(f, "/ RESCAN");
 	expect_all(f, "/ CREATE x\n");
 }
 
@@ -455,10 +329,9 @@ static void test_root_removed(void **state)
 	fake_mkdir(f->fake, "dir");
 	start(f, "dir", false, "READY 1");
 	fake_remove(f->fake, "dir");
-	expect(f, f->said, "GONE /dir/");
-	pthread_join(f->thread, NULL);
-	f->running = false;
-	assert_int_equal(f->result, NFS4ERR_STALE);
+	expect_said(f, "GONE /dir/");
+	watching_join(&f->watching);
+	assert_int_equal(f->watching.result, NFS4ERR_STALE);
 }
 
 static void test_slow_reader(void **state)
@@ -466,17 +339,17 @@ static void test_slow_reader(void **state)
 	struct fixture *f = *state;
 
 	start(f, "", false, "READY 1");
-	atomic_store(&f->no_room, true);
+	atomic_store(&f->watching.no_room, true);
 	fake_create(f->fake, "a");
 	fake_create(f->fake, "b");
 	expect_silence(f);
 	/* Who waits for us is not held up by our reader. */
 	fake_chmod(f->fake, "");
-	expect(f, f->said, "TOO_SLOW /");
+	expect_said(f, "TOO_SLOW /");
 	assert_int_equal(seen(f).returns, 1);
-	atomic_store(&f->no_room, false);
-	watcher_wake(f->w);
-	expect(f, f->told, "/ RESCAN");
+	atomic_store(&f->watching.no_room, false);
+	watcher_wake(f->watching.w);
+	expect_told(f, "/ RESCAN");
 	expect_all(f, "/ CREATE a\n/ CREATE b\n");
 }
 
@@ -485,12 +358,12 @@ static void test_slow_reader_catches_up(void **state)
 	struct fixture *f = *state;
 
 	start(f, "", false, "READY 1");
-	atomic_store(&f->no_room, true);
+	atomic_store(&f->watching.no_room, true);
 	fake_create(f->fake, "a");
 	fake_create(f->fake, "b");
 	expect_silence(f);
-	atomic_store(&f->no_room, false);
-	watcher_wake(f->w);
+	atomic_store(&f->watching.no_room, false);
+	watcher_wake(f->watching.w);
 	expect_all(f, "/ CREATE a\n/ CREATE b\n");
 	assert_int_equal(seen(f).grants, 1);
 }
@@ -519,7 +392,7 @@ static void test_new_subdirectory(void **state)
 
 	start(f, "", true, "READY 1");
 	fake_mkdir(f->fake, "new");
-	expect(f, f->told, "/ CREATE new");
+	expect_told(f, "/ CREATE new");
 	assert_true(fake_wait(f->fake, has_grants, 2));
 	fake_create(f->fake, "new/x");
 	expect_all(f, "/new/ CREATE x\n");
@@ -537,7 +410,7 @@ static void test_new_subdirectory_in_a_hurry(void **state)
 	fake_create(f->fake, "new/sub/x");
 	fake_mute(f->fake, false);
 	fake_rename(f->fake, "new", "now");
-	expect(f, f->told, "/now/ CREATE sub");
+	expect_told(f, "/now/ CREATE sub");
 	expect_all(f, "/now/sub/ CREATE x\n");
 }
 
@@ -568,12 +441,12 @@ static void test_moved_across(void **state)
 	fake_create(f->fake, "a/dir/x");
 	start(f, "", true, "READY 5");
 	fake_rename(f->fake, "a/dir", "b/moved");
-	expect(f, f->told, "/a/ DELETE dir");
-	expect(f, f->told, "/b/ CREATE moved");
-	expect(f, f->told, "/b/moved/ CREATE x");
+	expect_told(f, "/a/ DELETE dir");
+	expect_told(f, "/b/ CREATE moved");
+	expect_told(f, "/b/moved/ CREATE x");
 	assert_true(fake_wait(f->fake, has_grants, 7));
 	fake_create(f->fake, "b/moved/sub/y");
-	expect(f, f->told, "/b/moved/sub/ CREATE y");
+	expect_told(f, "/b/moved/sub/ CREATE y");
 }
 
 /* ---- what was told adds up ---- */
@@ -648,8 +521,8 @@ static bool adds_up(struct fixture *f, const bool *there)
 	int n = 0, expected = 0;
 	bool same = true;
 
-	scope_lock(&f->lock);
-	replay(f->told, names, &n);
+	scope_lock(&f->watching.lock);
+	replay(f->watching.told, names, &n);
 	for (int i = 0; i < 10; i++) {
 		char path[3] = {'/', (char)('a' + i), '\0'};
 		bool found = false;

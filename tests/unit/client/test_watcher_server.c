@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: MIT */
+/* Watching our own server while another client changes things. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "client/nfsc_files.h"
+#include "testserver.h"
+#include "watching.h"
+
+struct fixture {
+	struct testserver ts;
+	struct watching watching;
+	struct nfsc_config client;
+	struct nfsc *other;
+	struct nfsc_fh root;
+};
+
+static int setup(void **state)
+{
+	static const struct testserver_options options = {.fake_clock = false};
+	struct fixture *f = calloc(1, sizeof(*f));
+	struct nfsc_config other;
+
+	testserver_start(&f->ts, &options);
+	testserver_client_config(&f->ts, &f->client);
+	watching_init(&f->watching);
+	other = f->client;
+	other.retry_delay_ms = 20;
+	other.retry_delay_max_ms = 10000;
+	assert_int_equal(nfsc_new(&other, &f->other), 0);
+	assert_int_equal(nfsc_lookup_path(f->other, "", &f->root), 0);
+	*state = f;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct fixture *f = *state;
+
+	watching_fini(&f->watching);
+	nfsc_free(f->other);
+	testserver_stop(&f->ts);
+	free(f);
+	return 0;
+}
+
+static void start(
+	struct fixture *f, const char *path, bool recursive, const char *ready)
+{
+	watching_start(&f->watching, &f->client, path, recursive, ready);
+}
+
+static void expect_all(struct fixture *f, const char *lines)
+{
+	watching_expect_all(&f->watching, lines);
+}
+
+static void make(struct fixture *f, const struct nfsc_fh *dir, const char *name)
+{
+	assert_int_equal(nfsc_create_file(f->other, dir, name_from_str(name),
+				 NULL, NULL),
+		0);
+}
+
+static struct nfsc_fh make_dir(
+	struct fixture *f, const struct nfsc_fh *dir, const char *name)
+{
+	struct nfsc_fh made;
+
+	assert_int_equal(nfsc_mkdir(f->other, dir, name_from_str(name), NULL,
+				 &made, NULL),
+		0);
+	return made;
+}
+
+static void move(struct fixture *f, const struct nfsc_fh *from, const char *old,
+	const struct nfsc_fh *to, const char *name)
+{
+	assert_int_equal(nfsc_rename(f->other, from, name_from_str(old), to,
+				 name_from_str(name), NULL, NULL),
+		0);
+}
+
+static void take_away(
+	struct fixture *f, const struct nfsc_fh *dir, const char *name)
+{
+	assert_int_equal(
+		nfsc_remove(f->other, dir, name_from_str(name), NULL), 0);
+}
+
+static void assert_recalls(struct fixture *f, uint64_t recalls)
+{
+	struct nfsc_stats stats;
+
+	nfsc_read_stats(watcher_client(f->watching.w), &stats);
+	assert_int_equal(stats.recalls, recalls);
+	assert_int_equal(stats.cb_refused, 0);
+}
+
+static void test_changes(void **state)
+{
+	struct fixture *f = *state;
+
+	make(f, &f->root, "old");
+	start(f, "", false, "READY 1");
+	make(f, &f->root, "new");
+	move(f, &f->root, "new", &f->root, "name");
+	move(f, &f->root, "name", &f->root, "old");
+	take_away(f, &f->root, "old");
+	make_dir(f, &f->root, "dir");
+	expect_all(f,
+		"/ CREATE new\n/ MOVE new name\n/ MOVE name old\n"
+		"/ DELETE old\n/ CREATE dir\n");
+	assert_recalls(f, 0);
+}
+
+static void test_links(void **state)
+{
+	struct fixture *f = *state;
+	struct nfsc_fh file;
+
+	make(f, &f->root, "a");
+	assert_int_equal(nfsc_lookup_path(f->other, "a", &file), 0);
+	start(f, "", false, "READY 1");
+	assert_int_equal(
+		nfsc_link(f->other, &file, &f->root, name_from_str("b"), NULL),
+		0);
+	assert_int_equal(nfsc_symlink(f->other, &f->root, name_from_str("c"),
+				 "a", NULL, NULL),
+		0);
+	/* two names of one file: a rename that does nothing */
+	move(f, &f->root, "a", &f->root, "b");
+	take_away(f, &f->root, "a");
+	expect_all(f, "/ CREATE b\n/ CREATE c\n/ DELETE a\n");
+	assert_recalls(f, 0);
+}
+
+static void test_burst(void **state)
+{
+	struct fixture *f = *state;
+	char name[32], line[48];
+
+	start(f, "", false, "READY 1");
+	for (int i = 0; i < 500; i++) {
+		snprintf(name, sizeof(name), "file-%d", i);
+		make(f, &f->root, name);
+	}
+	for (int i = 0; i < 500; i++) {
+		snprintf(line, sizeof(line), "/ CREATE file-%d", i);
+		watching_expect(&f->watching, f->watching.told, line);
+	}
+	watching_expect_silence(&f->watching);
+	assert_recalls(f, 0);
+}
+
+static void test_tree(void **state)
+{
+	struct fixture *f = *state;
+	struct nfsc_fh a, b, c;
+
+	a = make_dir(f, &f->root, "a");
+	b = make_dir(f, &f->root, "b");
+	start(f, "", true, "READY 3");
+	c = make_dir(f, &a, "c");
+	make(f, &c, "x");
+	watching_expect(&f->watching, f->watching.told, "/a/c/ CREATE x");
+	move(f, &a, "c", &b, "d");
+	watching_expect(&f->watching, f->watching.told, "/b/d/ CREATE x");
+	make(f, &c, "y");
+	watching_expect(&f->watching, f->watching.told, "/b/d/ CREATE y");
+	take_away(f, &c, "x");
+	take_away(f, &c, "y");
+	take_away(f, &b, "d");
+	watching_expect(&f->watching, f->watching.told, "/b/ DELETE d");
+}
+
+/* Recalled for it or not, what comes after is told. */
+static void test_chmod(void **state)
+{
+	static const struct setattr set = {.mask = SETATTR_MODE, .mode = 0711};
+	struct fixture *f = *state;
+
+	start(f, "", false, "READY 1");
+	assert_int_equal(nfsc_setattr(f->other, &f->root, NULL, &set), 0);
+	make(f, &f->root, "x");
+	watching_expect(&f->watching, f->watching.told, "/ CREATE x");
+}
+
+static void test_restart(void **state)
+{
+	struct fixture *f = *state;
+	struct nfsc_fh dir = make_dir(f, &f->root, "dir");
+
+	start(f, "", true, "READY 2");
+	testserver_restart(&f->ts);
+	watching_expect(&f->watching, f->watching.said, "RESTARTED ");
+	make(f, &dir, "x");
+	watching_expect(&f->watching, f->watching.told, "/dir/ CREATE x");
+}
+
+static void test_removed(void **state)
+{
+	struct fixture *f = *state;
+
+	make_dir(f, &f->root, "dir");
+	start(f, "dir", false, "READY 1");
+	take_away(f, &f->root, "dir");
+	watching_expect(&f->watching, f->watching.said, "GONE /dir/");
+	watching_join(&f->watching);
+	assert_int_equal(f->watching.result, NFS4ERR_STALE);
+}
+
+/* Returned and destroyed: nobody is waited for afterwards. */
+static void test_clean_exit(void **state)
+{
+	struct fixture *f = *state;
+
+	make_dir(f, &f->root, "dir");
+	start(f, "", true, "READY 2");
+	watching_stop(&f->watching);
+	assert_int_equal(f->watching.result, 0);
+	make(f, &f->root, "x");
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_changes),
+		TEST(test_links),
+		TEST(test_burst),
+		TEST(test_tree),
+		TEST(test_chmod),
+		TEST(test_restart),
+		TEST(test_removed),
+		TEST(test_clean_exit),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
