@@ -34,6 +34,7 @@ enum lock_rank {
 	LOCK_CONN,        /* one connection: reading, write queue, calls */
 	LOCK_POOL,        /* worker pool, job queue, permits */
 	LOCK_CLIENT_SIDE, /* src/client's own */
+	LOCK_CB_RETRIES,  /* callbacks to be sent again (nfs/cb) */
 	LOCK_TIMERS,      /* the timer heap */
 	LOCK_CLOCK,       /* the fake clock */
 	LOCK_LEAF,        /* takes no other lock, may be taken under any */

@@ -192,10 +192,15 @@ static void retry_task(struct rpc_job *job);
 
 static void retry_later(struct cb_task *task)
 {
-	task->retry_run = retry_task;
 	if (++task->tries > CB_DELAY_TRIES ||
-		timer_set(task->server->timers, &task->retry, CB_DELAY_MS) < 0)
+		!cb_retry_in(task, CB_DELAY_MS, retry_task))
 		give_up(task, CB_SEQ_ERROR, CB_END_FAILED);
+}
+
+void cb_abandon(struct rpc_job *job)
+{
+	give_up(container_of(job, struct cb_task, job), CB_SEQ_ERROR,
+		CB_END_FAILED);
 }
 
 /*
@@ -247,8 +252,7 @@ static bool wait_for_connection(struct cb_task *task)
 		task->lost_ms = now;
 	if (now - task->lost_ms > answer_ms(task->server))
 		return false;
-	task->retry_run = reconnect_task;
-	return timer_set(task->server->timers, &task->retry, CB_REBIND_MS) == 0;
+	return cb_retry_in(task, CB_REBIND_MS, reconnect_task);
 }
 
 /*
@@ -360,13 +364,13 @@ static void retry_task(struct rpc_job *job)
 	transmit(task);
 }
 
-/* On the timers' thread: a worker does the sending. */
-static void retry_fired(struct timer *timer)
+/* While the server stops there may be no worker left to run it. */
+static void start(struct cb_task *task)
 {
-	struct cb_task *task = container_of(timer, struct cb_task, retry);
-
-	task->job.run = task->retry_run;
-	rpc_post(task->server->rpc, &task->job);
+	if (atomic_load(&task->server->stopping))
+		finish(task, CB_END_DOWN, NFS4ERR_SERVERFAULT);
+	else
+		rpc_post(task->server->rpc, &task->job);
 }
 
 void cb_submit(struct cb_task *task, const struct cb_kind *kind,
@@ -379,13 +383,11 @@ void cb_submit(struct cb_task *task, const struct cb_kind *kind,
 		.job.run = run_task,
 	};
 	list_init(&task->waiting);
-	timer_init(&task->retry, retry_fired);
-	rpc_post(server->rpc, &task->job);
+	start(task);
 }
 
 void cb_ready(void *ctx, struct client *client)
 {
-	struct nfs_server *server = ctx;
 	struct list ready = LIST_INIT(ready);
 	struct cb_task *task, *next;
 
@@ -394,6 +396,6 @@ void cb_ready(void *ctx, struct client *client)
 	lock_release(&client->lock);
 	list_for_each_entry_safe(task, next, &ready, waiting) {
 		list_del(&task->waiting);
-		rpc_post(server->rpc, &task->job);
+		start(task);
 	}
 }

@@ -52,8 +52,9 @@ struct cb_task {
 	struct rpc_job job;
 	struct timer retry; /* after a DELAY, or for a lost connection */
 	void (*retry_run)(struct rpc_job *job); /* what it starts */
-	uint64_t lost_ms;    /* when the connection went; 0 = it did not */
-	struct list waiting; /* client->cb_waiting, for a slot */
+	uint64_t lost_ms; /* when the connection went; 0 = it did not */
+	/* client->cb_waiting, for a slot; server->cb_retries, for a timer. */
+	struct list waiting;
 	struct cb_slot slot;
 	bool settling; /* a lone CB_SEQUENCE first: the slot is in doubt */
 	unsigned tries;
@@ -64,6 +65,25 @@ struct cb_task {
 /* Start it; `done` runs on a worker, once. May be called under no lock. */
 void cb_submit(struct cb_task *task, const struct cb_kind *kind,
 	struct nfs_server *server, struct client *client);
+
+/* The server's part of this, before its first callback and after the last. */
+void cb_init(struct nfs_server *server);
+void cb_fini(struct nfs_server *server);
+
+/*
+ * The server stops: no callback is begun any more, those that wait for a timer
+ * end. Those on their way end with their connections. rpc still runs.
+ */
+void cb_stop(struct nfs_server *server);
+
+/*
+ * Run @run on a worker in @delay_ms. False: it will not be, because the server
+ * stops or for want of memory. A task that waits so when the server stops runs
+ * cb_abandon() instead.
+ */
+bool cb_retry_in(struct cb_task *task, uint64_t delay_ms,
+	void (*run)(struct rpc_job *job));
+void cb_abandon(struct rpc_job *job);
 
 /* state_ops.cb_ready: a slot or a connection of @client can be tried again. */
 void cb_ready(void *ctx, struct client *client);

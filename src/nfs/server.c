@@ -123,6 +123,7 @@ int nfs_server_start(
 	server = calloc(1, sizeof(*server));
 	if (!server)
 		return -ENOMEM;
+	cb_init(server);
 	server->clock = config->clock;
 	server->timers = config->timers;
 	server->export = config->export;
@@ -135,6 +136,7 @@ int nfs_server_start(
 		err = start_rpc(server, config);
 	if (err < 0) {
 		state_free(server->state);
+		cb_fini(server);
 		free(server);
 		return err;
 	}
@@ -146,7 +148,10 @@ void nfs_server_stop(struct nfs_server *server)
 {
 	if (!server)
 		return;
+	cb_stop(server);
+	state_quiesce(server->state);
 	rpc_free(server->rpc);
 	state_free(server->state);
+	cb_fini(server);
 	free(server);
 }

@@ -7,10 +7,13 @@
 #ifndef NFS_SERVER_H
 #define NFS_SERVER_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "base/clock.h"
+#include "base/list.h"
+#include "base/lock.h"
 #include "base/timer.h"
 #include "rpc/rpc.h"
 #include "state/state.h"
@@ -47,6 +50,10 @@ struct nfs_server {
 	struct timers *timers; /* borrowed */
 	struct export export;
 	uint8_t handle_key[16]; /* MAC key of filehandles */
+
+	atomic_bool stopping;   /* callbacks end at once */
+	struct lock cb_lock;    /* LOCK_CB_RETRIES */
+	struct list cb_retries; /* those that a timer will send again */
 };
 
 struct nfs_server_config {

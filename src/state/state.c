@@ -66,6 +66,14 @@ struct state *state_new(const struct state_config *config)
 	return s;
 }
 
+/* What is set again by calls that still run finds nobody to call. */
+void state_quiesce(struct state *s)
+{
+	timer_cancel_wait(s->config.timers, &s->lease_timer);
+	timer_cancel_wait(s->config.timers, &s->delegs.recall_timer);
+	timer_cancel_wait(s->config.timers, &s->delegs.batch_timer);
+}
+
 void state_free(struct state *s)
 {
 	if (!s)

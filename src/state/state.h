@@ -97,6 +97,12 @@ void state_config_default(struct state_config *config);
 /* NULL when out of memory. Nothing may call into it before this returns. */
 struct state *state_new(const struct state_config *config);
 
+/*
+ * Before the floor above takes its callbacks away: no timer of state runs any
+ * more when this returns. Only state_free() may follow.
+ */
+void state_quiesce(struct state *s);
+
 /* All clients end; callbacks must not be running any more. */
 void state_free(struct state *s);
 

@@ -173,6 +173,7 @@ static void note_sequence(struct peer *p, const CB_SEQUENCE4args *seq)
 {
 	assert_memory_equal(
 		seq->csa_sessionid, p->session, NFS4_SESSIONID_SIZE);
+	p->cb_sequence = *seq;
 	p->cb_referred = seq->csa_referring_call_lists.count > 0;
 	if (p->cb_referred)
 		p->cb_referring = seq->csa_referring_call_lists.items[0]
@@ -191,6 +192,14 @@ static void put_cb_results(
 	};
 	bool more = args->argarray.count > 1;
 
+	if (more && p->cb_seq_status != NFS4_OK) {
+		xdr_put_u32(out, p->cb_seq_status);
+		xdr_put_u32(out, 0); /* tag */
+		xdr_put_u32(out, 1);
+		xdr_put_u32(out, OP_CB_SEQUENCE);
+		xdr_put_u32(out, p->cb_seq_status);
+		return;
+	}
 	memcpy(ok.csr_sessionid, seq->csa_sessionid, NFS4_SESSIONID_SIZE);
 	xdr_put_u32(out, more ? p->cb_status : NFS4_OK);
 	xdr_put_u32(out, 0); /* tag */
@@ -232,6 +241,7 @@ static void serve_callback(struct peer *p, const uint8_t *data, size_t size)
 	assert_int_equal(xdr_left(&in), 0);
 	assert_true(args.argarray.count >= 1 && args.argarray.count <= 2);
 	assert_int_equal(args.argarray.items[0].argop, OP_CB_SEQUENCE);
+	p->cb_xid = call.xid;
 	note_sequence(p, &args.argarray.items[0].opcbsequence);
 	if (args.argarray.count == 1)
 		p->probes++;

@@ -61,10 +61,13 @@ struct peer {
 
 	/* Callbacks. */
 	enum peer_cb cb;
-	nfsstat4 cb_status; /* of the operation behind CB_SEQUENCE */
+	nfsstat4 cb_seq_status; /* of CB_SEQUENCE, when it is no probe */
+	nfsstat4 cb_status;     /* of the operation behind it */
 	unsigned probes, recalls, notifies, events;
 	stateid4 cb_stateid; /* of the last CB_RECALL or CB_NOTIFY */
-	bool cb_referred;    /* it named a referring call: */
+	uint32_t cb_xid; /* of the last callback: to answer by hand */
+	CB_SEQUENCE4args cb_sequence;
+	bool cb_referred; /* it named a referring call: */
 	referring_call4 cb_referring;
 };
 
