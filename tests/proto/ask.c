@@ -282,7 +282,7 @@ uint64_t change_of(struct peer *p, const char *name)
 /* The first request may be too early: the back channel is being proved. */
 stateid4 take_dir_delegation(struct peer *p, const char *name, uint32_t bits)
 {
-	for (int i = 0; i < 100; i++) {
+	for (int i = 0; i < 1000; i++) {
 		const GET_DIR_DELEGATION4res_non_fatal *res;
 
 		peer_begin(p);
@@ -293,7 +293,7 @@ stateid4 take_dir_delegation(struct peer *p, const char *name, uint32_t bits)
 			       ->opget_dir_delegation.gddr_res_non_fatal4;
 		if (res->gddrnf_status == GDD4_OK)
 			return res->gddrnf_resok4.gddr_stateid;
-		peer_serve(p, 10);
+		peer_serve(p, 2);
 	}
 	fail_msg("no delegation of %s", name);
 	return anonymous_stateid;
