@@ -217,6 +217,15 @@ static void settled(struct cb_task *task, nfsstat4 sequence)
 	rpc_post(task->server->rpc, &task->job);
 }
 
+/* Another session may do; other refusals would meet every callback alike. */
+static void session_refused(struct cb_task *task, nfsstat4 sequence)
+{
+	enum cb_outcome outcome = sequence_outcome(sequence);
+
+	give_up(task, outcome,
+		outcome == CB_SEQ_BADSESSION ? CB_END_DOWN : CB_END_FAILED);
+}
+
 static void answered(struct cb_task *task, struct xdr *results)
 {
 	struct cb_answer answer;
@@ -234,7 +243,7 @@ static void answered(struct cb_task *task, struct xdr *results)
 		return;
 	}
 	if (answer.sequence != NFS4_OK) {
-		give_up(task, sequence_outcome(answer.sequence), CB_END_FAILED);
+		session_refused(task, answer.sequence);
 		return;
 	}
 	cbsession_slot_give(&task->slot, CB_ANSWERED);
@@ -323,7 +332,7 @@ static void send_on_slot(struct cb_task *task)
 	}
 	/* Never sent: the seqid is free for the next callback. */
 	cbsession_slot_give(&task->slot, CB_NOT_SENT);
-	finish(task, operations < 0 ? CB_END_NOTHING : CB_END_FAILED,
+	finish(task, operations < 0 ? CB_END_NOTHING : CB_END_DOWN,
 		NFS4ERR_SERVERFAULT);
 }
 

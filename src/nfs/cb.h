@@ -88,9 +88,10 @@ void cb_abandon(struct rpc_job *job);
 /* state_ops.cb_ready: a slot or a connection of @client can be tried again. */
 void cb_ready(void *ctx, struct client *client);
 
-/* state_ops.send_recall, send_notify, send_probe; ctx is the nfs_server. */
+/* state_ops.send_recall, send_notify, send_probe, send_recall_any; ctx is the nfs_server. */
 void cb_recall_send(void *ctx, struct deleg *d);
 void cb_notify_send(void *ctx, struct deleg *d);
 void cb_probe_send(void *ctx, struct client *client);
+void cb_recall_any_send(void *ctx, struct client *client, uint32_t keep);
 
 #endif

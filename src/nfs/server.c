@@ -47,6 +47,7 @@ static struct state_ops state_ops_for(struct nfs_server *server)
 		.send_recall = cb_recall_send,
 		.send_notify = cb_notify_send,
 		.send_probe = cb_probe_send,
+		.send_recall_any = cb_recall_any_send,
 		.cb_ready = cb_ready,
 		.unpin = unpin,
 		.conn_bound = conn_bound,
