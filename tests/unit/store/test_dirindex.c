@@ -388,13 +388,13 @@ static void wait_for_users(struct fixture *x, unsigned n)
 	unsigned users = 0;
 
 	while (users < n) {
-		struct dirindex_dir *d = dircache_find(x->r.x, &x->f->id);
+		struct dirindex_dir *d = dirindex_cache_find(x->r.x, &x->f->id);
 
 		sched_yield();
 		lock_acquire(&x->r.x->lock);
 		users = d->users - 1;
 		lock_release(&x->r.x->lock);
-		dircache_put(x->r.x, d);
+		dirindex_cache_put(x->r.x, d);
 	}
 }
 
