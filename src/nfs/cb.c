@@ -188,6 +188,7 @@ static enum cb_outcome sequence_outcome(nfsstat4 status)
 
 static void transmit(struct cb_task *task);
 static void run_task(struct rpc_job *job);
+static void start(struct cb_task *task);
 static void retry_task(struct rpc_job *job);
 
 static void retry_later(struct cb_task *task)
@@ -214,7 +215,7 @@ static void settled(struct cb_task *task, nfsstat4 sequence)
 	free(task->request);
 	task->request = NULL;
 	task->job.run = run_task;
-	rpc_post(task->server->rpc, &task->job);
+	start(task);
 }
 
 /* Another session may do; other refusals would meet every callback alike. */
