@@ -56,7 +56,7 @@ static void render_hex_bytes(struct render *r, const char *at, size_t len)
 	}
 }
 
-void render_name(struct render *r, struct name name)
+static void render_escaped(struct render *r, struct name name, bool words)
 {
 	size_t step;
 
@@ -73,11 +73,21 @@ void render_name(struct render *r, struct name name)
 		} else if (!utf8_is_harmless(c)) {
 			render_hex_bytes(r, at, step);
 		} else {
-			if (c == ' ' || c == '\\')
+			if (!words && (c == ' ' || c == '\\'))
 				render_str(r, "\\");
 			render_bytes(r, at, step);
 		}
 	}
+}
+
+void render_name(struct render *r, struct name name)
+{
+	render_escaped(r, name, false);
+}
+
+void render_text(struct render *r, const char *text)
+{
+	render_escaped(r, name_from_str(text), true);
 }
 
 static void render_base64(struct render *r, struct name bytes)
@@ -204,7 +214,7 @@ static void render_json(struct render *r, const struct render_change *change)
 	render_str(r, "}\n");
 }
 
-static void render_text(struct render *r, const struct render_change *change)
+static void render_line(struct render *r, const struct render_change *change)
 {
 	render_name(r, change->dir);
 	render_str(r, " ");
@@ -226,5 +236,5 @@ void render_change(
 	if (json)
 		render_json(r, change);
 	else
-		render_text(r, change);
+		render_line(r, change);
 }

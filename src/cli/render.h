@@ -29,6 +29,9 @@ void render_fini(struct render *r);
 void render_bytes(struct render *r, const void *data, size_t len);
 void render_str(struct render *r, const char *s);
 
+/* Words for people: as a name, but spaces and backslashes stay. */
+void render_text(struct render *r, const char *text);
+
 /* @name as text, escaped as above. */
 void render_name(struct render *r, struct name name);
 

@@ -117,6 +117,8 @@ static const char *about_dir(enum watcher_notice_kind kind)
 		return "the server does not grant a delegation now: polling";
 	case WATCHER_GRANTED:
 		return "the server grants a delegation again";
+	case WATCHER_CONTRADICTED:
+		return "a notification cannot be: ";
 	case WATCHER_TOO_SLOW:
 		return "standard output is not read fast enough: RESCAN later";
 	case WATCHER_GONE:
@@ -154,6 +156,8 @@ static void render_notice(struct render *r, const struct watch *w,
 	render_str(r, about_dir(notice->kind));
 	if (notice->error)
 		render_str(r, error_text(notice->error));
+	if (notice->why)
+		render_text(r, notice->why);
 	render_str(r, "\n");
 }
 

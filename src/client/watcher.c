@@ -28,6 +28,8 @@ void watcher_say(struct watcher *w, enum watcher_notice_kind kind,
 
 	if (dir)
 		notice.dir = watcher_dir_path(dir);
+	if (kind == WATCHER_CONTRADICTED)
+		notice.why = dircache_contradiction(dirwatch_model(dir->dw));
 	if (w->config.notice)
 		w->config.notice(w->config.ctx, &notice);
 }

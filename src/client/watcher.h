@@ -61,6 +61,7 @@ enum watcher_notice_kind {
 	WATCHER_CANNOT,         /* `dir` cannot be listed: `error` */
 	WATCHER_GONE,           /* the directory to watch was removed */
 	WATCHER_TOO_SLOW,       /* the reader is too slow: will RESCAN */
+	WATCHER_CONTRADICTED,   /* `why` a notification cannot be: RESCAN */
 };
 
 struct watcher_notice {
@@ -68,6 +69,7 @@ struct watcher_notice {
 	struct name dir;
 	int error; /* nfsstat4 or -errno */
 	size_t count;
+	const char *why;
 };
 
 struct watcher_config {

@@ -271,6 +271,7 @@ static void relist(struct watcher_dir *dir)
 {
 	int err;
 
+	watcher_say(dir->w, WATCHER_CONTRADICTED, dir, 0);
 	dirwatch_discard(dir->dw);
 	err = list(dir, 0);
 	if (err)

@@ -46,7 +46,7 @@ static void on_notice(void *ctx, const struct watcher_notice *notice)
 {
 	static const char *const names[] = {"READY", "CONN_LOST", "CONN_BACK",
 		"RESTARTED", "NO_DELEGATIONS", "NO_NOTIFY", "REFUSED",
-		"GRANTED", "CANNOT", "GONE", "TOO_SLOW"};
+		"GRANTED", "CANNOT", "GONE", "TOO_SLOW", "CONTRADICTED"};
 	struct watching *f = ctx;
 	char line[512];
 
