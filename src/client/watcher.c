@@ -98,12 +98,18 @@ static int make_root_path(struct watcher *w)
 
 static int find_root(struct watcher *w, size_t *found)
 {
+	static const bitmap4 want = {.word = {1u << FATTR4_SUPPORTED_ATTRS}};
+	struct fattr4_values values;
 	struct nfsc_fh fh;
 	int err = nfsc_lookup(
 		w->c, NULL, w->config.path, w->config.npath, &fh, found);
 
+	if (err == 0)
+		err = nfsc_getattr(w->c, &fh, &want, &values);
 	if (err)
 		return err;
+	w->tells_dir_attrs =
+		bitmap4_has(&values.supported, FATTR4_DIR_NOTIF_DELAY);
 	w->root = watcher_dir_new(w, NULL, (struct name){0, ""}, &fh, true);
 	return w->root ? 0 : -ENOMEM;
 }

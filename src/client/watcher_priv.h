@@ -68,6 +68,14 @@ struct watcher {
 	size_t ndirs, nunheld;
 	char *path; /* of the directory spoken of */
 	size_t path_size;
+	/*
+	 * Ask for the directory's change attribute with every notification:
+	 * it tells whether anything was missed when the delegation is asked
+	 * for again. Only servers that have dir_notif_delay (RFC 8881 5.11)
+	 * are asked: knfsd 7.3, which has not, has room for three
+	 * notifications, and this one would take one of them.
+	 */
+	bool tells_dir_attrs;
 	bool ready_said, no_notify_said, no_delegations, check_lost;
 	atomic_bool stop;
 	int error; /* ends it */

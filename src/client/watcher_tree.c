@@ -64,7 +64,7 @@ static struct watcher_dir *find_fh(struct watcher *w, const struct nfsc_fh *fh)
 }
 
 /* What is asked for; see watcher.h. */
-static void set_wishes(struct dirwatch_config *config)
+static void set_wishes(const struct watcher *w, struct dirwatch_config *config)
 {
 	bitmap4 *child = &config->want.child_attrs;
 	bitmap4 *types = &config->want.types;
@@ -73,12 +73,10 @@ static void set_wishes(struct dirwatch_config *config)
 	bitmap4_set(child, FATTR4_FILEID);
 	bitmap4_set(child, FATTR4_FILEHANDLE);
 	config->list_attrs = *child;
-	/*
-	 * The directory's change attribute tells whether anything was missed
-	 * when the delegation is asked for again.
-	 */
-	bitmap4_set(&config->want.dir_attrs, FATTR4_CHANGE);
-	bitmap4_set(types, NOTIFY4_CHANGE_DIR_ATTRS);
+	if (w->tells_dir_attrs) {
+		bitmap4_set(&config->want.dir_attrs, FATTR4_CHANGE);
+		bitmap4_set(types, NOTIFY4_CHANGE_DIR_ATTRS);
+	}
 	bitmap4_set(types, NOTIFY4_REMOVE_ENTRY);
 	bitmap4_set(types, NOTIFY4_ADD_ENTRY);
 	bitmap4_set(types, NOTIFY4_RENAME_ENTRY);
@@ -96,7 +94,7 @@ int watcher_dir_set_fh(struct watcher_dir *dir, const struct nfsc_fh *fh)
 		.owner = dir,
 	};
 
-	set_wishes(&config);
+	set_wishes(w, &config);
 	dir->dw = dirwatch_new(&config);
 	if (!dir->dw)
 		return -ENOMEM;
