@@ -90,6 +90,12 @@ struct dircache_config {
 	bitmap4 keep;
 	/* Positions are told: keep the order of the listing, and check it. */
 	bool ordered;
+	/*
+	 * knfsd 7.3 tells a rename within the directory three times: as
+	 * RENAME, then REMOVE of the old and ADD of the new name. Take those
+	 * two, directly behind it, for the echoes they are.
+	 */
+	bool echoes;
 	dircache_tell tell; /* may be NULL */
 	void *ctx;
 };

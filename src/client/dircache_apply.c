@@ -45,6 +45,53 @@ static int check_cookie(struct dircache *m, const struct dircache_node *node,
 		NAME(entry->name), entry->cookie, node->know.cookie);
 }
 
+/* ---- echoes of a rename ---- */
+
+static void expect_echo(struct dircache_echo *echo, struct name name)
+{
+	echo->may = name.len > 0 && name.len <= sizeof(echo->bytes);
+	if (!echo->may)
+		return;
+	echo->len = name.len;
+	memcpy(echo->bytes, name.data, name.len);
+}
+
+/* Is @name what is expected to come once more? */
+static bool take_echo(struct dircache_echo *echo, struct name name)
+{
+	if (!echo->may ||
+		!name_equal(name, (struct name){echo->len, echo->bytes}))
+		return false;
+	echo->may = false;
+	return true;
+}
+
+static bool is_echo(struct dircache *m, const struct dircache_change *change,
+	const struct dircache_node *node)
+{
+	if (change->kind == CHANGE_REMOVE_ENTRY)
+		return !node && take_echo(&m->echo_old, change->entry.name);
+	return change->kind == CHANGE_ADD_ENTRY && node &&
+		dircache_same_object(&node->know, &change->entry) &&
+		take_echo(&m->echo_new, change->entry.name);
+}
+
+/* What else happens ends the chance of an echo. */
+static bool skip_echo(struct dircache *m, const struct dircache_change *change)
+{
+	const struct dircache_node *node;
+
+	if (!m->echo_old.may && !m->echo_new.may)
+		return false;
+	node = dircache_node_find(m, change->entry.name);
+	if (is_echo(m, change, node))
+		return true;
+	if (change->kind != CHANGE_DIR_ATTRS &&
+		change->kind != CHANGE_CHILD_ATTRS)
+		m->echo_old.may = m->echo_new.may = false;
+	return false;
+}
+
 /* ---- position ---- */
 
 /* Put @node behind the entry it was told to be behind. */
@@ -285,12 +332,18 @@ static int apply_verifier(
 
 int dircache_apply_now(struct dircache *m, const struct dircache_change *change)
 {
+	if (skip_echo(m, change))
+		return 0;
 	switch (change->kind) {
 	case CHANGE_ADD_ENTRY:
 		return apply_add(m, change);
 	case CHANGE_REMOVE_ENTRY:
 		return apply_remove(m, change);
 	case CHANGE_RENAME_ENTRY:
+		if (m->config.echoes) {
+			expect_echo(&m->echo_old, change->old.name);
+			expect_echo(&m->echo_new, change->entry.name);
+		}
 		return apply_rename(m, change);
 	case CHANGE_CHILD_ATTRS:
 		return apply_child_attrs(m, change);

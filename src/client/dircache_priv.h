@@ -40,6 +40,12 @@ struct dircache {
 	bool order_lost; /* since the last fill */
 	uint64_t fill;
 	struct list waiting; /* struct dircache_waiting */
+	/* The names of the rename just applied, while they may echo. */
+	struct dircache_echo {
+		bool may;
+		uint32_t len;
+		char bytes[NAME_LEN_MAX];
+	} echo_old, echo_new;
 	bool contradicted;
 	char contradiction[400];
 };

@@ -90,7 +90,9 @@ int watcher_dir_set_fh(struct watcher_dir *dir, const struct nfsc_fh *fh)
 	struct dirwatch_config config = {
 		.set = w->set,
 		.fh = *fh,
-		.model = {.tell = watcher_model_changed, .ctx = dir},
+		.model = {.echoes = true,
+			.tell = watcher_model_changed,
+			.ctx = dir},
 		.owner = dir,
 	};
 

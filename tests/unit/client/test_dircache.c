@@ -17,8 +17,10 @@ struct fixture {
 
 static struct dircache *make_model(struct told *told, bool ordered)
 {
-	struct dircache_config config = {
-		.ordered = ordered, .tell = told_write, .ctx = told};
+	struct dircache_config config = {.ordered = ordered,
+		.echoes = !ordered,
+		.tell = told_write,
+		.ctx = told};
 	struct dircache *m;
 
 	bitmap4_set(&config.keep, FATTR4_SIZE);
@@ -507,8 +509,6 @@ static void test_verifier(void **state)
 	apply_bad(f, change, "verifier");
 }
 
-/* ---- order ---- */
-
 static struct dircache_change behind(
 	struct dircache_change change, const char *previous, bool last)
 {
@@ -518,6 +518,59 @@ static struct dircache_change behind(
 	change.last = last;
 	return change;
 }
+
+/* ---- what knfsd says of a rename ---- */
+
+static void test_echoes(void **state)
+{
+	struct fixture *f = *state;
+	struct dircache_change attrs = {.kind = CHANGE_DIR_ATTRS};
+
+	fill_settled(f, "abc");
+	apply(f, rename_of("a", "x"));
+	apply(f, remove_of("a"));
+	apply(f, attrs);
+	apply(f, add_of("x", 'a'));
+	apply(f, over(rename_of("b", "c"), "c"));
+	apply(f, remove_of("b"));
+	apply(f, over(add_of("c", 'b'), "c"));
+	assert_told(f, "a>x b>c!");
+}
+
+static void test_no_echoes(void **state)
+{
+	struct fixture *f = *state;
+
+	fill_settled(f, "abc");
+	apply(f, rename_of("a", "x"));
+	apply(f, add_of("y", 1)); /* in between: then it is none */
+	apply_bad(f, remove_of("a"), "\"a\" was removed");
+	fill_settled(f, "abc");
+	apply(f, rename_of("a", "x"));
+	apply(f, remove_of("a"));
+	apply_bad(f, remove_of("a"), "\"a\" was removed"); /* only once */
+	fill_settled(f, "abc");
+	apply(f, rename_of("a", "x"));
+	apply_bad(f, add_of("x", 99), "\"x\" was added"); /* another file */
+	fill_settled(f, "abc");
+	apply(f, rename_of("a", "x"));
+	apply(f, remove_of("x")); /* a real one */
+	apply(f, add_of("a", 1));
+	assert_names(f->m, "bca");
+}
+
+static void test_echo_not_asked_for(void **state)
+{
+	struct told told = {.len = 0};
+	struct fixture f = {.m = make_model(&told, true)};
+
+	fill_settled(&f, "abc");
+	apply(&f, behind(rename_of("a", "x"), "c", true));
+	apply_bad(&f, remove_of("a"), "\"a\" was removed");
+	dircache_free(f.m);
+}
+
+/* ---- order ---- */
 
 static void test_order(void **state)
 {
@@ -666,6 +719,9 @@ int main(void)
 		TEST(test_attributes),
 		TEST(test_dir_attributes),
 		TEST(test_verifier),
+		TEST(test_echoes),
+		TEST(test_no_echoes),
+		cmocka_unit_test(test_echo_not_asked_for),
 		cmocka_unit_test(test_order),
 		cmocka_unit_test(test_order_last),
 		TEST(test_equal),
