@@ -160,7 +160,11 @@ struct attr ct_attr(struct ct *t, const struct fileid *id)
 int ct_setattr(struct ct *t, const struct cred *cred, const struct fileid *id,
 	struct setattr set)
 {
-	return store_setattr(t->s, cred, id, STORE_IO_CHECK, &set);
+	int check = store_check_setattr(t->s, cred, id, STORE_IO_CHECK, &set);
+	int err = store_setattr(t->s, cred, id, STORE_IO_CHECK, &set);
+
+	assert_int_equal(check, err);
+	return err;
 }
 
 void ct_chown(struct ct *t, const struct fileid *id, uint32_t uid, uint32_t gid,
