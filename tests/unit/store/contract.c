@@ -3,15 +3,20 @@
 
 #include <assert.h>
 
-static const struct contract *current;
+#include "store/dirindex_hash.h"
+
+/* With a narrow hash a place is shared by many, and sums them at each change */
+#define BIG_NARROW 2000
+
+static struct contract current;
 
 int ct_setup(void **state)
 {
 	struct ct *t = calloc(1, sizeof(*t));
 
 	assert_non_null(t);
-	t->c = current;
-	t->s = current->make();
+	t->c = &current;
+	t->s = current.make();
 	assert_ok(store_root(t->s, &t->root));
 	t->dir = ct_make(t, &t->root, "work", OBJECT_DIR, 0777);
 	*state = t;
@@ -22,7 +27,7 @@ int ct_teardown(void **state)
 {
 	struct ct *t = *state;
 
-	current->unmake(t->s);
+	current.unmake(t->s);
 	free(t);
 	return 0;
 }
@@ -250,7 +255,10 @@ int contract_run(const struct contract *c)
 {
 	int failed = 0;
 
-	current = c;
+	current = *c;
+	current.collisions |= DIRHASH_PLACE_BITS < 32;
+	if (current.collisions && current.big > BIG_NARROW)
+		current.big = BIG_NARROW;
 	print_message("== %s\n", c->name);
 	failed += contract_run_names();
 	failed += contract_run_renames();

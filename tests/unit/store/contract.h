@@ -35,7 +35,10 @@ struct contract {
 	 */
 	bool over_budget;
 
-	/* Built with a narrow hash: verifiers move now and then. */
+	/*
+	 * Verifiers move now and then; implied when all is built with a narrow
+	 * hash, and to be set when only the store's index is.
+	 */
 	bool collisions;
 };
 

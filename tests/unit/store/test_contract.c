@@ -2,7 +2,7 @@
 /*
  * The contract over the memory store: with all the memory it wants, with an
  * index too small for its directories, and through the fault filter. Built a
- * second time over an index with an 8-bit hash (CONTRACT_COLLISIONS).
+ * second time over an index with an 8-bit hash.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,16 +11,11 @@
 #include <cmocka.h>
 
 #include "contract.h"
+#include "store/dirindex_hash.h"
 #include "store/fault.h"
 #include "testutil.h"
 
-#ifdef CONTRACT_COLLISIONS
-#define COLLISIONS  true
-#define BIG_ENTRIES 2000
-#else
-#define COLLISIONS  false
 #define BIG_ENTRIES 100000
-#endif
 
 /* Windows of a few segments: far too small for most directories here. */
 #define SMALL_BUDGET (24u << 10)
@@ -71,7 +66,7 @@ int main(void)
 		.pass_time = pass_time,
 		.big = BIG_ENTRIES,
 		.has_users = true,
-		.collisions = COLLISIONS,
+		.collisions = DIRHASH_PLACE_BITS < 32,
 	};
 	int failed;
 
