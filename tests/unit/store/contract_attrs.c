@@ -322,6 +322,7 @@ static void test_xattr_permissions(void **state)
 	struct ct *t = *state;
 	struct fileid id = ct_make(t, &t->dir, "f", OBJECT_FILE, 0600);
 	struct fileid link = ct_make(t, &t->dir, "l", OBJECT_SYMLINK, 0777);
+	struct fileid dir = ct_make(t, &t->dir, "d", OBJECT_DIR, 0777);
 	struct cred user = ct_user(1000);
 	struct attr before = ct_attr(t, &id);
 	char buf[4];
@@ -339,6 +340,10 @@ static void test_xattr_permissions(void **state)
 		EACCES);
 	assert_err(store_xattr_remove(t->s, &user, &id, name_from_str("a")),
 		EACCES);
+	/* A sticky directory's are its owner's. */
+	ct_chown(t, &dir, 0, 0, 01777);
+	assert_err(xattr_set(t, &user, &dir, "a", "1", XATTR_EITHER), EPERM);
+	assert_ok(xattr_set(t, &cred_server, &dir, "a", "1", XATTR_EITHER));
 }
 
 int contract_run_attrs(void)

@@ -178,6 +178,24 @@ static void test_owner_and_mode(void **state)
 	assert_int_equal(ct_attr(t, &id).mode, 0777);
 }
 
+static void test_create_with_a_size(void **state)
+{
+	struct ct *t = *state;
+	struct store_new new = {.type = OBJECT_FILE,
+		.attr = {.mask = SETATTR_SIZE, .size = UINT64_MAX}};
+	struct dir_change change = {0};
+	struct fileid id;
+
+	assert_err(store_create(t->s, &cred_server, &t->dir, name_from_str("x"),
+			   &new, &id, &change),
+		EFBIG);
+	assert_err(ct_lookup(t, &t->dir, "x", &id), ENOENT);
+	new.attr.size = 12345;
+	assert_ok(store_create(t->s, &cred_server, &t->dir, name_from_str("x"),
+		&new, &id, &change));
+	assert_int_equal(ct_attr(t, &id).size, 12345);
+}
+
 /* What may not be given leaves nothing behind. */
 static void test_create_fails_whole(void **state)
 {
@@ -412,6 +430,7 @@ int contract_run_names(void)
 		ct_test(test_create_every_type),
 		ct_test(test_symlink),
 		ct_test(test_owner_and_mode),
+		ct_test(test_create_with_a_size),
 		ct_test(test_create_fails_whole),
 		ct_test(test_setgid_directory),
 		ct_test(test_create_permissions),

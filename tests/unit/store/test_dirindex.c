@@ -445,7 +445,8 @@ static void test_note_waits_for_the_first_fill(void **state)
 	company_start(&c, x, 1, note_thread);
 	wait_for_users(x, 2);
 	company_end(&c, 2);
-	assert_int_equal(fake_scans(x->f), 1);
+	/* A second one when the change moved a cookie under the listing. */
+	assert_true(fake_scans(x->f) <= 1 + (DIRHASH_PLACE_BITS < 32));
 	assert_int_not_equal(c.change.entry.cookie, COOKIE_NONE);
 	list(x);
 	assert_int_equal(seen.cookies[40], c.change.entry.cookie);
@@ -523,6 +524,32 @@ static void test_changes_during_a_page(void **state)
 	list(x);
 }
 
+/* Names that come and go leave no more behind than those that stay. */
+static void test_churn(void **state)
+{
+	struct fixture *x = *state;
+	struct dir_change change = {0};
+	size_t bytes;
+
+	assert_ok(rig_add(&x->r, x->f, 100, &change));
+	bytes = rig_stats(&x->r).bytes;
+	for (unsigned i = 0; i < 20000; i++) {
+		unsigned n = 11 + i * 7 % 5000;
+
+		assert_ok(rig_add(&x->r, x->f, n, &change));
+		assert_ok(rig_remove(&x->r, x->f, n, &change));
+	}
+	assert_true(rig_stats(&x->r).bytes < bytes + 4096);
+	assert_int_equal(fake_scans(x->f), 1);
+	/* Not from 0: what is listed is what was kept, not read again. */
+	memset(&seen, 0, sizeof(seen));
+	seen.last = 1;
+	seen.verifier = change.new_verifier;
+	assert_ok(rig_page(&x->r, x->f, 1000, &seen));
+	assert_int_equal(fake_scans(x->f), 0);
+	check_seen(x->f, &seen);
+}
+
 static void test_secret_matters(void **state)
 {
 	struct fixture *x = *state;
@@ -566,6 +593,7 @@ int main(void)
 		fixture_test(test_note_waits_for_the_first_fill),
 		fixture_test(test_refill_holds_nobody_up),
 		fixture_test(test_changes_during_a_page),
+		fixture_test(test_churn),
 		fixture_test(test_secret_matters),
 	};
 

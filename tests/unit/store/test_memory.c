@@ -120,6 +120,29 @@ static void test_fileids_are_never_reused(void **state)
 	test_store_fini(&t);
 }
 
+static void test_space_ends(void **state)
+{
+	struct fsinfo before, after;
+	struct test_store t;
+	struct fileid id;
+
+	test_store_init(&t);
+	id = test_make(t.store, &t.root, "f", OBJECT_FILE);
+	assert_int_equal(store_statfs(t.store, &id, &before), 0);
+	assert_int_equal(store_allocate(t.store, &cred_server, &id,
+				 STORE_IO_CHECK, 0, before.space_total + 1),
+		-ENOSPC);
+	assert_int_equal(store_allocate(t.store, &cred_server, &id,
+				 STORE_IO_CHECK, 0, 1 << 20),
+		0);
+	assert_int_equal(store_statfs(t.store, &id, &after), 0);
+	assert_int_equal(before.space_free - after.space_free, 1 << 20);
+	test_remove(t.store, &t.root, "f");
+	assert_int_equal(store_statfs(t.store, &t.root, &after), 0);
+	assert_int_equal(before.space_free, after.space_free);
+	test_store_fini(&t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -128,6 +151,7 @@ int main(void)
 		cmocka_unit_test(test_local_changes_show),
 		cmocka_unit_test(test_outlives_its_server),
 		cmocka_unit_test(test_fileids_are_never_reused),
+		cmocka_unit_test(test_space_ends),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -89,7 +89,7 @@ static bool see_name(void *ctx, struct name name, uint64_t cookie)
 	struct names_seen *n = ctx;
 	char buf[16] = {0};
 
-	if (name_equal(name, name_from_str("file")))
+	if (name_equal(name, name_from_str("file")) || name.data[0] == 'o')
 		return true;
 	memcpy(buf, name.data, name.len);
 	n->wrong |= !n->s->there[atoi(buf + 1)];
@@ -173,12 +173,20 @@ static void check_contents(struct script *s)
 	assert_int_equal(attr.size, s->size);
 }
 
-/* Everything, with the @n-th allocation failing: how many did. */
-static unsigned run(unsigned n, bool lasting)
+/*
+ * Everything, with the @n-th allocation failing, beside @others that are there
+ * before: how many failed.
+ */
+static unsigned run(unsigned n, bool lasting, unsigned others)
 {
 	struct script s = {0};
+	char buf[16] = "o";
 
 	test_store_init(&s.t);
+	for (unsigned i = 0; i < others; i++) {
+		snprintf(buf, sizeof(buf), "o%u", i);
+		test_make(s.t.store, &s.t.root, buf, OBJECT_FILE);
+	}
 	s.file = test_make(s.t.store, &s.t.root, "file", OBJECT_FILE);
 	dirindex_forget(s.t.index, &s.t.root);
 	plan.on = true;
@@ -200,7 +208,7 @@ static void test_one_fails(void **state)
 {
 	unsigned n = 0;
 
-	while (run(n, false))
+	while (run(n, false, 0))
 		n++;
 	assert_true(n > 3 * FILES); /* there was something to fail */
 }
@@ -209,7 +217,16 @@ static void test_all_fail_from_one_on(void **state)
 {
 	unsigned n = 0;
 
-	while (run(n, true))
+	while (run(n, true, 0))
+		n++;
+}
+
+/* Enough names for segments to be split. */
+static void test_one_fails_in_a_crowd(void **state)
+{
+	unsigned n = 0;
+
+	while (run(n, false, 600))
 		n++;
 }
 
@@ -243,6 +260,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_one_fails),
 		cmocka_unit_test(test_all_fail_from_one_on),
+		cmocka_unit_test(test_one_fails_in_a_crowd),
 		cmocka_unit_test(test_no_store),
 	};
 
