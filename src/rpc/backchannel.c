@@ -182,16 +182,19 @@ int rpc_outcall_send(struct rpc_conn *conn, struct rpc_outcall *out,
 
 	if (!item)
 		return -ENOMEM;
+	/* The caller's reference may go with @out, before we are done. */
+	rpc_conn_get(conn);
 	lock_acquire(&conn->lock);
 	err = register_locked(conn, out, timeout_ms);
 	xid = htobe32(out->xid);
 	lock_release(&conn->lock);
+	/* @out may be completed and gone from here on. */
 	if (err) {
 		free(item);
-		return err;
+	} else {
+		memcpy(item->data + RECORD_MARK_SIZE, &xid, sizeof(xid));
+		conn_queue(conn, item);
 	}
-	/* @out may be completed and gone from here on. */
-	memcpy(item->data + RECORD_MARK_SIZE, &xid, sizeof(xid));
-	conn_queue(conn, item);
-	return 0;
+	rpc_conn_put(conn);
+	return err;
 }
