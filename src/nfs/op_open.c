@@ -245,14 +245,18 @@ static nfsstat4 truncate_existing(struct open_job *job)
 
 /*
  * The file may have lost its last name between the look-up and the grant; then
- * nothing keeps it, and the open is taken back (see change.c, pin_victim).
+ * nothing keeps it, and the open is taken back (see change.c, pin_victim). One
+ * that the owner had before keeps the file, and must not go for that.
  */
 static nfsstat4 still_there(struct open_job *job)
 {
-	nfsstat4 status = errmap_status(store_probe(job->store, &job->file));
 	struct stateid *sid;
 	stateid4 closed;
+	nfsstat4 status;
 
+	if (job->ok->stateid.seqid != 1)
+		return NFS4_OK;
+	status = errmap_status(store_probe(job->store, &job->file));
 	if (status == NFS4_OK)
 		return NFS4_OK;
 	if (stateid_lookup(job->c->client, &job->ok->stateid, STATEID_OPEN,
