@@ -10,6 +10,7 @@
 /* What befalls one call, or any call (the last row). */
 struct fault_rule {
 	int error;      /* 0: nothing */
+	uint64_t spare; /* calls that it lets pass first */
 	uint64_t times; /* left; 0: always */
 };
 
@@ -34,6 +35,10 @@ static int use_rule(struct fault_rule *r)
 {
 	int error = r->error;
 
+	if (error && r->spare) {
+		r->spare--;
+		return 0;
+	}
 	if (error && r->times && --r->times == 0)
 		r->error = 0;
 	return -error;
@@ -505,6 +510,17 @@ void fault_fail(
 	assert(error >= 0 && call <= FAULT_ALL);
 	scope_lock(&f->lock);
 	f->rules[call] = (struct fault_rule){.error = error, .times = times};
+}
+
+void fault_fail_nth(
+	struct store *s, enum store_call call, int error, uint64_t nth)
+{
+	struct fault *f = filter(s);
+
+	assert(error >= 0 && call <= FAULT_ALL && nth > 0);
+	scope_lock(&f->lock);
+	f->rules[call] = (struct fault_rule){
+		.error = error, .spare = nth - 1, .times = 1};
 }
 
 void fault_hang(struct store *s)

@@ -21,6 +21,10 @@ struct store *fault_new(struct store *below);
 void fault_fail(
 	struct store *s, enum store_call call, int error, uint64_t times);
 
+/* Only the @nth of @call from now (1 = the next) fails with -@error. */
+void fault_fail_nth(
+	struct store *s, enum store_call call, int error, uint64_t nth);
+
 /* From now on every call waits until fault_release(). */
 void fault_hang(struct store *s);
 void fault_release(struct store *s);
