@@ -20,10 +20,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum which { ON_PROBE, ON_RECALL, ON_NOTIFY, WHICH };
 enum how {
-	ALL_RAW,     /* the input is a record */
-	HEADER,      /* behind a right RPC header */
-	SEQUENCED,   /* and behind a right CB_SEQUENCE */
-	TWICE,       /* that, and once more */
+	ALL_RAW,   /* the input is a record */
+	HEADER,    /* behind a right RPC header */
+	SEQUENCED, /* and behind a right CB_SEQUENCE */
+	TWICE,     /* that, and once more */
 	HOW
 };
 
@@ -80,18 +80,17 @@ static void provoke(struct peer *p, enum which which)
 		peer_begin(p);
 		ask_path(p, dir);
 		ask_dir_delegation(p, 0);
-		peer_send(p);
+		peer_call(p); /* either may come first */
 		peer_serve_until(p, &p->probes, 1);
 		return;
 	}
 	take_dir_delegation(p, dir,
-		which == ON_RECALL ? 0
-				   : 1 << NOTIFY4_ADD_ENTRY |
-				1 << NOTIFY4_GFLAG_EXTEND);
+		which == ON_RECALL
+			? 0
+			: 1 << NOTIFY4_ADD_ENTRY | 1 << NOTIFY4_GFLAG_EXTEND);
 	p->cb = PEER_CB_HOLD;
 	change_dir();
-	peer_serve_until(
-		p, which == ON_RECALL ? &p->recalls : &p->notifies, 1);
+	peer_serve_until(p, which == ON_RECALL ? &p->recalls : &p->notifies, 1);
 }
 
 static void put_sequence(struct peer *p, struct xdr *out)

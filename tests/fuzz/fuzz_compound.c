@@ -161,8 +161,8 @@ static void run_operations(const uint8_t *data, size_t size, uint8_t how)
 
 	peer_begin(p);
 	p->cachethis = how & CACHE_THIS;
-	p->nops += operations_decode(data, size, &known, &p->arena,
-		p->ops + p->nops, OPS_MAX);
+	p->nops += operations_decode(
+		data, size, &known, &p->arena, p->ops + p->nops, OPS_MAX);
 	len = peer_encode(p, request, sizeof(request));
 	check_reply(p, serve(request, len));
 	if (how & SEND_TWICE)

@@ -102,8 +102,7 @@ static void seed_attrs(void)
 	args->attr_request.word[1] = 0x003effff;
 	write_compound(0);
 	ask_path(&p, "two");
-	ask_setattr(&p, &anonymous_stateid,
-		ask_attr_u64(&p, FATTR4_SIZE, 100));
+	ask_setattr(&p, &anonymous_stateid, ask_attr_u64(&p, FATTR4_SIZE, 100));
 	peer_add(&p, OP_VERIFY)->opverify.obj_attributes =
 		ask_attr_u64(&p, FATTR4_SIZE, 100);
 	peer_add(&p, OP_NVERIFY)->opnverify.obj_attributes =
@@ -137,9 +136,10 @@ static void seed_files(void)
 	write_compound(0);
 	known_handle(0);
 	ask_lock(&p, &sid, "locker", 0, 100);
-	peer_add(&p, OP_LOCKU)->oplocku = (LOCKU4args){
-		.locktype = WRITE_LT, .lock_stateid = current_stateid,
-		.offset = 10, .length = 20};
+	peer_add(&p, OP_LOCKU)->oplocku = (LOCKU4args){.locktype = WRITE_LT,
+		.lock_stateid = current_stateid,
+		.offset = 10,
+		.length = 20};
 	peer_add(&p, OP_LOCKT)->oplockt =
 		(LOCKT4args){.locktype = READ_LT, .length = UINT64_MAX};
 	write_compound(0);
@@ -151,9 +151,9 @@ static void seed_files(void)
 	peer_add(&p, OP_SEEK)->opseek = (SEEK4args){.sa_stateid = sid};
 	write_compound(0);
 	known_handle(0);
-	peer_add(&p, OP_SETXATTR)->opsetxattr = (SETXATTR4args){
-		.sxa_key = xdr_opaque_from_str("key"),
-		.sxa_value = xdr_opaque_from_str("value")};
+	peer_add(&p, OP_SETXATTR)->opsetxattr =
+		(SETXATTR4args){.sxa_key = xdr_opaque_from_str("key"),
+			.sxa_value = xdr_opaque_from_str("value")};
 	peer_add(&p, OP_GETXATTR)->opgetxattr.gxa_name =
 		xdr_opaque_from_str("key");
 	peer_add(&p, OP_LISTXATTRS)->oplistxattrs.lxa_maxcount = 1000;

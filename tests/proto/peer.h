@@ -65,7 +65,7 @@ struct peer {
 	nfsstat4 cb_status;     /* of the operation behind it */
 	unsigned probes, recalls, notifies, events;
 	stateid4 cb_stateid; /* of the last CB_RECALL or CB_NOTIFY */
-	uint32_t cb_xid; /* of the last callback: to answer by hand */
+	uint32_t cb_xid;     /* of the last callback: to answer by hand */
 	CB_SEQUENCE4args cb_sequence;
 	bool cb_referred; /* it named a referring call: */
 	referring_call4 cb_referring;

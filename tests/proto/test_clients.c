@@ -85,9 +85,9 @@ static void a_restarted_client_loses_its_state(void **state)
 	peer_begin(&new);
 	ask_test_stateid(&new, &sid);
 	assert_int_equal(peer_call(&new), NFS4_OK);
-	assert_int_equal(peer_last(&new)
-				 ->optest_stateid.tsr_resok4.tsr_status_codes
-				 .items[0],
+	assert_int_equal(
+		peer_last(&new)
+			->optest_stateid.tsr_resok4.tsr_status_codes.items[0],
 		NFS4ERR_BAD_STATEID);
 	peer_fini(&old);
 	peer_fini(&new);
@@ -141,8 +141,8 @@ static void flags_out_of_place_are_invalid(void **state)
 
 	peer_connect(&p, r->server);
 	p.owner = "a";
-	assert_int_equal(peer_exchange_id(&p, EXCHGID4_FLAG_CONFIRMED_R),
-		NFS4ERR_INVAL);
+	assert_int_equal(
+		peer_exchange_id(&p, EXCHGID4_FLAG_CONFIRMED_R), NFS4ERR_INVAL);
 	assert_int_equal(peer_exchange_id(&p, 0x08000000), NFS4ERR_INVAL);
 	peer_fini(&p);
 }
@@ -162,14 +162,12 @@ static void create_session_is_replayed(void **state)
 	assert_int_equal(peer_create_session(&p, 0), NFS4_OK);
 	assert_memory_equal(p.session, first, sizeof(first));
 	p.create_seqid += 5;
-	assert_int_equal(
-		peer_create_session(&p, 0), NFS4ERR_SEQ_MISORDERED);
+	assert_int_equal(peer_create_session(&p, 0), NFS4ERR_SEQ_MISORDERED);
 	p.create_seqid -= 5;
 	assert_int_equal(peer_create_session(&p, 0), NFS4_OK);
 	assert_memory_not_equal(p.session, first, sizeof(first));
 	p.clientid ^= 1;
-	assert_int_equal(
-		peer_create_session(&p, 0), NFS4ERR_STALE_CLIENTID);
+	assert_int_equal(peer_create_session(&p, 0), NFS4ERR_STALE_CLIENTID);
 	peer_fini(&p);
 }
 
@@ -240,7 +238,8 @@ static void who_may_destroy_a_session(void **state)
 	ask_root(&p);
 	assert_int_equal(peer_call(&p), NFS4ERR_NOT_ONLY_OP);
 	peer_reconnect(&p);
-	assert_int_equal(destroy_session(&p), NFS4ERR_CONN_NOT_BOUND_TO_SESSION);
+	assert_int_equal(
+		destroy_session(&p), NFS4ERR_CONN_NOT_BOUND_TO_SESSION);
 	assert_int_equal(renew(&p), NFS4_OK); /* binds */
 	peer_begin(&p);
 	arg = peer_add(&p, OP_DESTROY_SESSION);
@@ -355,13 +354,14 @@ static void connections_are_bound_as_asked(void **state)
 	assert_int_equal(peer_status_flags(&p), 0);
 	peer_reconnect(&p);
 	/* The new one is bound to the fore channel by SEQUENCE. */
-	for (int i = 0; i < 1000 && !(peer_status_flags(&p) &
-					    SEQ4_STATUS_CB_PATH_DOWN); i++)
+	for (int i = 0;
+		i < 1000 && !(peer_status_flags(&p) & SEQ4_STATUS_CB_PATH_DOWN);
+		i++)
 		;
 	assert_true(peer_status_flags(&p) & SEQ4_STATUS_CB_PATH_DOWN);
 	assert_int_equal(bind_conn(&p, CDFC4_FORE_OR_BOTH), NFS4_OK);
-	assert_int_equal(peer_last(&p)
-				 ->opbind_conn_to_session.bctsr_resok4.bctsr_dir,
+	assert_int_equal(
+		peer_last(&p)->opbind_conn_to_session.bctsr_resok4.bctsr_dir,
 		CDFS4_BOTH);
 	assert_int_equal(peer_status_flags(&p), 0);
 	assert_int_equal(bind_conn(&p, CDFC4_BACK), NFS4ERR_INVAL);

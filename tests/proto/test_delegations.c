@@ -12,9 +12,9 @@
 #include "rig.h"
 #include "state/state.h"
 
-#define BIT(n)  (UINT32_C(1) << (n))
-#define ENTRIES                                                   \
-	(BIT(NOTIFY4_ADD_ENTRY) | BIT(NOTIFY4_REMOVE_ENTRY) |     \
+#define BIT(n) (UINT32_C(1) << (n))
+#define ENTRIES                                               \
+	(BIT(NOTIFY4_ADD_ENTRY) | BIT(NOTIFY4_REMOVE_ENTRY) | \
 		BIT(NOTIFY4_RENAME_ENTRY) | BIT(NOTIFY4_GFLAG_EXTEND))
 
 /* Long enough for a callback that must not come. */
@@ -136,10 +136,9 @@ static void without_a_back_channel_there_is_none(void **state)
 	ask_dir_delegation(&p, 0);
 	ask_getattr(&p, FATTR4_TYPE); /* a refusal aborts nothing */
 	assert_int_equal(peer_call(&p), NFS4_OK);
-	assert_int_equal(
-		peer_result(&p, 1)
-			->opget_dir_delegation.gddr_res_non_fatal4
-			.gddrnf_status,
+	assert_int_equal(peer_result(&p, 1)
+				 ->opget_dir_delegation.gddr_res_non_fatal4
+				 .gddrnf_status,
 		GDD4_UNAVAIL);
 	peer_fini(&p);
 	end(&s);
@@ -421,15 +420,12 @@ static void a_recall_without_answer_revokes(void **state)
 
 	assert_int_equal(peer_status_flags(&s.holder),
 		SEQ4_STATUS_RECALLABLE_STATE_REVOKED);
-	assert_int_equal(
-		test_stateid(&s.holder, s.sid), NFS4ERR_DELEG_REVOKED);
+	assert_int_equal(test_stateid(&s.holder, s.sid), NFS4ERR_DELEG_REVOKED);
 	assert_int_equal(give_back(&s), NFS4ERR_DELEG_REVOKED);
 	assert_int_equal(free_stateid(&s.holder, &s.sid), NFS4_OK);
 	assert_int_equal(peer_status_flags(&s.holder), 0);
-	assert_int_equal(
-		test_stateid(&s.holder, s.sid), NFS4ERR_BAD_STATEID);
-	assert_int_equal(
-		free_stateid(&s.holder, &s.sid), NFS4ERR_BAD_STATEID);
+	assert_int_equal(test_stateid(&s.holder, s.sid), NFS4ERR_BAD_STATEID);
+	assert_int_equal(free_stateid(&s.holder, &s.sid), NFS4ERR_BAD_STATEID);
 	assert_int_equal(give_back(&s), NFS4ERR_BAD_STATEID);
 	fh = s.dir;
 	(void)fh;
@@ -442,8 +438,7 @@ static void a_live_one_cannot_be_freed(void **state)
 	stateid4 sid;
 
 	begin(&s, state, 0);
-	assert_int_equal(
-		free_stateid(&s.holder, &s.sid), NFS4ERR_LOCKS_HELD);
+	assert_int_equal(free_stateid(&s.holder, &s.sid), NFS4ERR_LOCKS_HELD);
 	assert_int_equal(test_stateid(&s.holder, s.sid), NFS4_OK);
 	sid = s.sid;
 	sid.seqid = 0;
@@ -458,10 +453,8 @@ static void another_client_cannot_use_it(void **state)
 	struct scene s;
 
 	begin(&s, state, 0);
-	assert_int_equal(
-		test_stateid(&s.other, s.sid), NFS4ERR_BAD_STATEID);
-	assert_int_equal(
-		free_stateid(&s.other, &s.sid), NFS4ERR_BAD_STATEID);
+	assert_int_equal(test_stateid(&s.other, s.sid), NFS4ERR_BAD_STATEID);
+	assert_int_equal(free_stateid(&s.other, &s.sid), NFS4ERR_BAD_STATEID);
 	peer_begin(&s.other);
 	ask_fh(&s.other, &s.dir);
 	ask_delegreturn(&s.other, &s.sid);
@@ -548,8 +541,7 @@ static void a_removed_directory_ends_it(void **state)
 	ask_fh(&s.holder, &s.dir);
 	assert_int_equal(peer_call(&s.holder), NFS4ERR_STALE);
 	peer_serve(&s.holder, SILENCE_MS);
-	assert_int_equal(
-		test_stateid(&s.holder, s.sid), NFS4ERR_BAD_STATEID);
+	assert_int_equal(test_stateid(&s.holder, s.sid), NFS4ERR_BAD_STATEID);
 	assert_int_equal(peer_status_flags(&s.holder), 0);
 	end(&s);
 }

@@ -90,8 +90,8 @@ static void do_readlink(struct stage *s)
 static void do_readdir(struct stage *s)
 {
 	ask_fh(&s->p, &s->root);
-	bitmap4_set(&ask_readdir(&s->p, 0, NULL, 8192)->attr_request,
-		FATTR4_SIZE);
+	bitmap4_set(
+		&ask_readdir(&s->p, 0, NULL, 8192)->attr_request, FATTR4_SIZE);
 }
 
 static void do_create_dir(struct stage *s)
@@ -464,8 +464,8 @@ static bool note_entry(void *ctx, struct name name, uint64_t cookie)
 	struct fileid id;
 	struct attr attr;
 
-	assert_int_equal(store_lookup_attr(w->s->r.store, &cred_server,
-				 &w->dir, name, &id, &attr),
+	assert_int_equal(store_lookup_attr(w->s->r.store, &cred_server, &w->dir,
+				 name, &id, &attr),
 		0);
 	note(w->snap, "%.*s type %d mode %o links %u size %llu", name.len,
 		name.data, attr.type, attr.mode, attr.nlink,
@@ -557,9 +557,9 @@ static void check_server_goes_on(struct stage *s)
 static void complain(const struct scenario *sc, int call, uint64_t nth,
 	int error, nfsstat4 status)
 {
-	print_error("%s: %s no. %llu %s: %s\n", sc->name,
-		store_call_name(call), (unsigned long long)nth,
-		strerror(error), nfs4_status_name(status));
+	print_error("%s: %s no. %llu %s: %s\n", sc->name, store_call_name(call),
+		(unsigned long long)nth, strerror(error),
+		nfs4_status_name(status));
 }
 
 /* Not at all, or whole: what could not be synced may be there. */

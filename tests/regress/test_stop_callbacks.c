@@ -93,8 +93,8 @@ static void callbacks_without_a_slot(void **state)
 		.ca_maxoperations = 2,
 		.ca_maxrequests = 1};
 	assert_int_equal(peer_exchange_id(&holder, 0), NFS4_OK);
-	assert_int_equal(peer_create_session(&holder,
-				 CREATE_SESSION4_FLAG_CONN_BACK_CHAN),
+	assert_int_equal(peer_create_session(
+				 &holder, CREATE_SESSION4_FLAG_CONN_BACK_CHAN),
 		NFS4_OK);
 	assert_int_equal(peer_reclaim_complete(&holder), NFS4_OK);
 	peer_init(&other, r.server, "other");
