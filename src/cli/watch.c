@@ -82,6 +82,8 @@ static void render_url(struct render *r, const struct watch *w)
 
 static const char *error_text(int error)
 {
+	if (error == -ENXIO)
+		return "there is no such host";
 	return error > 0 ? nfs4_status_name((uint32_t)error) : strerror(-error);
 }
 
@@ -262,6 +264,7 @@ static int start(struct watch *w, struct watcher **ret)
 	config.client.net = w->net;
 	config.client.host = w->url.host;
 	config.client.port = w->url.port;
+	config.client.reserved_port = true; /* knfsd's exports want it */
 	err = watcher_new(&config, ret, &found);
 	if (err == NFS4ERR_MINOR_VERS_MISMATCH) { /* a server of 4.1 only */
 		config.client.minor_version = 1;

@@ -99,8 +99,9 @@ struct nfsc_config {
 	 * Where the server is: a name or an address, or a function that makes
 	 * a connection (a socketpair in tests): 0 and a reference, or -errno.
 	 */
-	const char *host; /* borrowed */
+	const char *host; /* borrowed; -ENXIO when there is none such */
 	uint16_t port;
+	bool reserved_port; /* connect from below 1024 if we may */
 	int (*dial)(void *ctx, struct rpc *rpc, struct rpc_conn **ret);
 	void *dial_ctx;
 	uint32_t minor_version;  /* 1 or 2 */

@@ -4,17 +4,14 @@
  * finds connection or session broken mends them, the others wait.
  */
 #include <errno.h>
-#include <netdb.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
 #include "client/nfsc_priv.h"
 
-#define CONNECT_TIMEOUT_MS 10000
-#define BACKOFF_MIN_MS     50
-#define BACKOFF_MAX_MS     2000
+#define BACKOFF_MIN_MS 50
+#define BACKOFF_MAX_MS 2000
 
 /* ---- which client a connection belongs to ---- */
 
@@ -138,57 +135,10 @@ void nfsc_forget_conns(struct nfsc *c)
 
 /* ---- making a connection ---- */
 
-static int dial_any(
-	struct nfsc *c, const struct addrinfo *list, struct rpc_conn **ret)
-{
-	int err = -EADDRNOTAVAIL;
-
-	for (const struct addrinfo *ai = list; ai; ai = ai->ai_next) {
-		err = rpc_connect(c->net->rpc, ai->ai_addr, ai->ai_addrlen,
-			CONNECT_TIMEOUT_MS, ret);
-		if (err == 0)
-			return 0;
-	}
-	return err;
-}
-
-static int dial_host(struct nfsc *c, struct rpc_conn **ret)
-{
-	struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
-		.ai_flags = AI_NUMERICSERV | AI_ADDRCONFIG};
-	struct addrinfo *list;
-	char port[8];
-	int err;
-
-	snprintf(port, sizeof(port), "%u", c->config.port);
-	err = getaddrinfo(c->config.host, port, &hints, &list);
-	if (err == EAI_ADDRFAMILY || err == EAI_NONAME || err == EAI_NODATA) {
-		/* No route but loopback: AI_ADDRCONFIG hides addresses. */
-		hints.ai_flags &= ~AI_ADDRCONFIG;
-		err = getaddrinfo(c->config.host, port, &hints, &list);
-	}
-	if (err == EAI_SYSTEM)
-		return -errno;
-	if (err)
-		return err == EAI_AGAIN ? -EAGAIN : -EHOSTUNREACH;
-	err = dial_any(c, list, ret);
-	freeaddrinfo(list);
-	return err;
-}
-
-static int dial(struct nfsc *c, struct rpc_conn **ret)
-{
-	if (c->config.dial)
-		return c->config.dial(c->config.dial_ctx, c->net->rpc, ret);
-	if (c->config.host)
-		return dial_host(c, ret);
-	return -EINVAL;
-}
-
 int nfsc_connect(struct nfsc *c)
 {
 	struct rpc_conn *conn, *old;
-	int err = dial(c, &conn);
+	int err = nfsc_dial(c, &conn);
 
 	if (err < 0)
 		return err;

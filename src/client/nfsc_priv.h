@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the files of the client share: nfsc.c (endpoint, life), nfsc_conn.c
- * (the connection and its repair), nfsc_session.c (ids and sessions),
- * nfsc_call.c (compounds and slots), nfsc_cb.c (callbacks).
+ * What the files of the client share: nfsc.c (endpoint, life), nfsc_dial.c and
+ * nfsc_conn.c (the connection and its repair), nfsc_session.c (ids and
+ * sessions), nfsc_call.c (compounds and slots), nfsc_cb.c (callbacks).
  *
  * c->lock guards all that may change; nothing is sent, waited for (but on
  * c->cond) or called back under it.
@@ -145,6 +145,11 @@ int nfsc_ensure(struct nfsc *c, uint64_t generation, struct rpc_conn **ret);
 
 /* The session is gone as the server says; @generation saw it. */
 void nfsc_session_lost(struct nfsc *c, uint64_t generation);
+
+/* ---- nfsc_dial.c ---- */
+
+/* A new connection as the configuration says; 0 or -errno. */
+int nfsc_dial(struct nfsc *c, struct rpc_conn **ret);
 
 /* ---- nfsc_session.c ---- */
 

@@ -103,6 +103,33 @@ static void test_over_tcp(void **state)
 	assert_int_equal(nfsc_renew(f->c, NULL), 0);
 }
 
+/* Whether we may or not, it connects. */
+static void test_reserved_port(void **state)
+{
+	struct fixture *f = *state;
+
+	f->config.dial = NULL;
+	f->config.host = "localhost";
+	f->config.port = fake_port(f->fake);
+	f->config.reserved_port = true;
+	connect_it(f);
+	fake_disconnect(f->fake);
+	assert_int_equal(nfsc_renew(f->c, NULL), 0);
+}
+
+static void test_no_such_host(void **state)
+{
+	struct fixture *f = *state;
+
+	f->config.dial = NULL;
+	f->config.host = "a..b"; /* not even asked for */
+	assert_int_equal(nfsc_new(&f->config, &f->c), -ENXIO);
+	f->config.host = "127.0.0.1";
+	f->config.port = 1;
+	f->config.reserved_port = true;
+	assert_int_equal(nfsc_new(&f->config, &f->c), -ECONNREFUSED);
+}
+
 static void test_nobody_there(void **state)
 {
 	struct fixture *f = *state;
@@ -512,6 +539,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_establish),
 		TEST(test_over_tcp),
+		TEST(test_reserved_port),
+		TEST(test_no_such_host),
 		TEST(test_nobody_there),
 		TEST(test_first_patience),
 		TEST(test_leave),
