@@ -19,6 +19,7 @@ struct readdir_page {
 	size_t end;        /* entries must not pass this position */
 	size_t names_left; /* what dircount leaves: names and cookies only */
 	uint32_t entries;
+	bool full; /* an entry did not fit, or could not be told */
 	nfsstat4 status;
 };
 
@@ -55,8 +56,10 @@ static bool emit_entry(void *ctx, struct name name, uint64_t cookie)
 	size_t mark = xdr_mark(out);
 	nfsstat4 status;
 
-	if (page->entries > 0 && cost > page->names_left)
+	if (page->entries > 0 && cost > page->names_left) {
+		page->full = true;
 		return false;
+	}
 	xdr_put_bool(out, true);
 	xdr_put_u64(out, cookie);
 	xdr_put_opaque_var(out, &wire_name, NAME_LEN_MAX);
@@ -72,6 +75,7 @@ static bool emit_entry(void *ctx, struct name name, uint64_t cookie)
 		status == NFS4ERR_STALE) /* gone by now */
 		return true;
 	page->status = status;
+	page->full = true;
 	return false;
 }
 
@@ -108,6 +112,8 @@ static nfsstat4 list_entries(struct readdir_page *page,
 		return fh_not_a_directory(c, status);
 	if (page->entries > 0 || listed->eof)
 		return NFS4_OK;
+	if (!page->full) /* the listing was cut short: from here again */
+		return NFS4ERR_DELAY;
 	return page->status != NFS4_OK ? page->status : NFS4ERR_TOOSMALL;
 }
 
