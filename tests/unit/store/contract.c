@@ -37,10 +37,9 @@ void ct_restart(struct ct *t)
 	t->s = t->c->restart(t->s);
 }
 
-void ct_need_users(struct ct *t)
+bool ct_has_users(const struct ct *t)
 {
-	if (!t->c->has_users)
-		skip();
+	return t->c->has_users;
 }
 
 struct cred ct_user(uint32_t uid)

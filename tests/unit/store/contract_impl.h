@@ -37,7 +37,7 @@ int ct_teardown(void **state);
 void ct_restart(struct ct *t);
 
 /* End the test unless it can act as other users. */
-void ct_need_users(struct ct *t);
+bool ct_has_users(const struct ct *t);
 
 struct cred ct_user(uint32_t uid);
 

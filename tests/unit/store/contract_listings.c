@@ -151,7 +151,8 @@ static void test_errors(void **state)
 	assert_ok(ct_remove(t, &cred_server, &t->dir, "g", NULL));
 	assert_err(ct_list(t, &gone, 10, &l), ESTALE);
 	assert_err(store_dir_verifier(t->s, &gone, &verifier), ESTALE);
-	ct_need_users(t);
+	if (!ct_has_users(t))
+		return;
 	assert_err(store_readdir(t->s, &user, &dir, 0, 0, take, &k, &page),
 		EACCES);
 }

@@ -385,7 +385,7 @@ static void test_windows_and_known_changes(void **state)
 	struct fake *f;
 
 	if (DIRHASH_PLACE_BITS < 32)
-		skip(); /* would have to begin anew all the time */
+		return; /* would have to begin anew all the time */
 	rig_init(&r, TOO_FEW);
 	f = big_directory(&r, 900);
 	assert_ok(rig_list(&r, f, 10, &whole));
