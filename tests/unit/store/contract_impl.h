@@ -36,7 +36,7 @@ int ct_teardown(void **state);
 /* Go on with the store as after a restart. */
 void ct_restart(struct ct *t);
 
-/* End the test unless it can act as other users. */
+/* Can it act as other users? A test that must ends early when not. */
 bool ct_has_users(const struct ct *t);
 
 struct cred ct_user(uint32_t uid);
