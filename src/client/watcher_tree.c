@@ -80,7 +80,13 @@ static void set_wishes(const struct watcher *w, struct dirwatch_config *config)
 	bitmap4_set(types, NOTIFY4_REMOVE_ENTRY);
 	bitmap4_set(types, NOTIFY4_ADD_ENTRY);
 	bitmap4_set(types, NOTIFY4_RENAME_ENTRY);
-	/* Positions are of no use to us, so no server need keep them. */
+	/*
+	 * Not NOTIFY4_CHANGE_DIR_ATTRS: in knfsd 7.3 it takes one of the three
+	 * places of the queue, and a rename inside one directory needs them all
+	 * (RENAME, MOVED_FROM, MOVED_TO): each one would be a recall.
+	 *
+	 * Positions are of no use to us, so no server need keep them.
+	 */
 	bitmap4_set(types, NOTIFY4_GFLAG_EXTEND);
 }
 
