@@ -8,6 +8,8 @@ trusts first:
     shell(text)     run bash in the exported directory, on the server's side
     kill()          as hard as it goes; start() brings it back
     client_count()  how many NFS clients the server has seen
+    mark()          now; wait_granted(mark) and wait_recalled(mark) wait until
+                    it has granted or recalled a directory since then
     problems()      what it logged that a healthy server does not
     stop()          end it well, or raise
 """
@@ -142,6 +144,15 @@ class Herald:
             time.sleep(0.1)
         return m
 
+    def mark(self) -> int:
+        return len(self.log())
+
+    def wait_granted(self, mark) -> None:
+        self.wait_log(" delegation granted .*type=directory", mark)
+
+    def wait_recalled(self, mark) -> None:
+        self.wait_log(" delegation recalled .*type=directory", mark)
+
     def client_count(self) -> int:
         return len(set(re.findall(r" client confirmed .*\bid=(\w+)",
                                   self.log())))
@@ -202,6 +213,15 @@ class KernelServer:
 
     def client_count(self) -> int:
         return len(re.findall("^clientid:", self.knfsd.clients(), re.M))
+
+    def mark(self) -> int:
+        return 0
+
+    def wait_granted(self, mark) -> None:
+        assert self.knfsd.delegations()
+
+    def wait_recalled(self, mark) -> None:
+        pass    # knfsd keeps no record of that
 
     def problems(self) -> list[str]:
         return self.guest.complaints()
