@@ -77,6 +77,18 @@ nfsstat4 compound_stateid(
 	return NFS4_OK;
 }
 
+bool compound_next_is_by_state(const struct compound *c)
+{
+	struct xdr peek = c->call->in;
+	const struct op_row *row;
+	uint32_t op;
+
+	if (c->index + 1 >= c->nops || !xdr_get_u32(&peek, &op))
+		return false;
+	row = optable_find(op, c->minor);
+	return row && (row->flags & OP_BY_STATE);
+}
+
 struct principal compound_principal(const struct compound *c)
 {
 	const struct rpc_auth *auth = &c->call->auth;

@@ -72,6 +72,9 @@ void compound_set_stateid(struct compound *c, const stateid4 *sid);
 nfsstat4 compound_stateid(
 	const struct compound *c, const stateid4 *arg, stateid4 *ret);
 
+/* Does the next operation work on state alone (OP_BY_STATE)? */
+bool compound_next_is_by_state(const struct compound *c);
+
 /* Who sends this request, for EXCHANGE_ID and CREATE_SESSION. */
 struct principal compound_principal(const struct compound *c);
 

@@ -6,16 +6,27 @@
 #include "state/deleg.h"
 #include "store/store.h"
 
+/* Is it there? The permit is that of its own export, not of CURRENT_FH's. */
+static nfsstat4 look_for(struct compound *c, const struct fh *fh)
+{
+	nfsstat4 status;
+
+	if (!rpc_permit_take(c->server->rpc, &fh->export->gate))
+		return NFS4ERR_DELAY;
+	status = errmap_status(store_probe(fh->export->store, &fh->id));
+	rpc_permit_give(c->server->rpc, &fh->export->gate);
+	if (status == NFS4ERR_STALE)
+		deleg_forget(c->client, &fh->id);
+	return status;
+}
+
 nfsstat4 op_putfh(struct compound *c, const nfs_argop4 *arg, nfs_resop4 *res)
 {
 	struct fh fh;
 	nfsstat4 status = fh_decode(c->server, &arg->opputfh.object, &fh);
 
-	if (status != NFS4_OK)
-		return status;
-	status = errmap_status(store_probe(fh.export->store, &fh.id));
-	if (status == NFS4ERR_STALE)
-		deleg_forget(c->client, &fh.id);
+	if (status == NFS4_OK && !compound_next_is_by_state(c))
+		status = look_for(c, &fh);
 	if (status != NFS4_OK)
 		return status;
 	compound_set_fh(c, fh.export, &fh.id);

@@ -29,6 +29,7 @@
 
 #define FH_CHANGE (OP_NEEDS_FH | OP_WRITES | OP_CHANGES | OP_BLOCKS)
 #define FH_READ   (OP_NEEDS_FH | OP_BLOCKS)
+#define FH_STATE  (OP_NEEDS_FH | OP_CHANGES | OP_BY_STATE)
 
 /* Known to the protocol, answered NFS4ERR_NOTSUPP. */
 #define ROW_NOTSUPP(minor_)       \
@@ -43,18 +44,18 @@
 
 static const struct op_row rows[] = {
 	[OP_ACCESS] = ROW(op_access, 1, FH_READ, 8),
-	[OP_CLOSE] = ROW(op_close, 1, OP_NEEDS_FH | OP_CHANGES, STATEID),
+	[OP_CLOSE] = ROW(op_close, 1, FH_STATE, STATEID),
 	[OP_COMMIT] = ROW(op_commit, 1, FH_READ, VERIFIER),
 	[OP_CREATE] =
 		ROW(op_create, 1, FH_CHANGE | OP_MOVES_FH, CINFO + BITMAP),
 	[OP_DELEGPURGE] = ROW_NOTSUPP(1),
-	[OP_DELEGRETURN] = ROW(op_delegreturn, 1, OP_NEEDS_FH | OP_CHANGES, 0),
+	[OP_DELEGRETURN] = ROW(op_delegreturn, 1, FH_STATE, 0),
 	[OP_GETATTR] = ROW(op_getattr, 1, FH_READ | OP_STREAMS, ATTRS),
 	[OP_GETFH] = ROW(op_getfh, 1, OP_NEEDS_FH, FH),
 	[OP_LINK] = ROW(op_link, 1, FH_CHANGE | OP_NEEDS_SAVED, CINFO),
-	[OP_LOCK] = ROW(op_lock, 1, OP_NEEDS_FH | OP_CHANGES, DENIED),
-	[OP_LOCKT] = ROW(op_lockt, 1, OP_NEEDS_FH, DENIED),
-	[OP_LOCKU] = ROW(op_locku, 1, OP_NEEDS_FH | OP_CHANGES, STATEID),
+	[OP_LOCK] = ROW(op_lock, 1, FH_STATE, DENIED),
+	[OP_LOCKT] = ROW(op_lockt, 1, FH_READ, DENIED),
+	[OP_LOCKU] = ROW(op_locku, 1, FH_STATE, STATEID),
 	[OP_LOOKUP] = ROW(op_lookup, 1, FH_READ | OP_MOVES_FH, 0),
 	[OP_LOOKUPP] = ROW(op_lookupp, 1, FH_READ | OP_MOVES_FH, 0),
 	[OP_NVERIFY] = ROW(op_nverify, 1, FH_READ, 0),
@@ -62,9 +63,8 @@ static const struct op_row rows[] = {
 		OP_NEEDS_FH | OP_CHANGES | OP_BLOCKS | OP_MOVES_FH, OPENED),
 	[OP_OPENATTR] = ROW_NOTSUPP(1),
 	[OP_OPEN_CONFIRM] = ROW_NOTSUPP(1),
-	[OP_OPEN_DOWNGRADE] =
-		ROW(op_open_downgrade, 1, OP_NEEDS_FH | OP_CHANGES, STATEID),
-	[OP_PUTFH] = ROW(op_putfh, 1, OP_BLOCKS | OP_MOVES_FH, 0),
+	[OP_OPEN_DOWNGRADE] = ROW(op_open_downgrade, 1, FH_STATE, STATEID),
+	[OP_PUTFH] = ROW(op_putfh, 1, OP_MOVES_FH, 0), /* takes a permit */
 	[OP_PUTPUBFH] = ROW(op_putrootfh, 1, OP_MOVES_FH, 0),
 	[OP_PUTROOTFH] = ROW(op_putrootfh, 1, OP_MOVES_FH, 0),
 	[OP_READ] = ROW(op_read, 1, FH_READ | OP_STREAMS, 8),

@@ -32,6 +32,11 @@ enum {
 	OP_STREAMS = 1 << 7,
 	/* Leads to another CURRENT_FH (room for a GETFH behind it). */
 	OP_MOVES_FH = 1 << 8,
+	/*
+	 * Works on state alone, and its stateid proves the filehandle: PUTFH
+	 * before it asks no disk, so that a disk that hangs keeps no state.
+	 */
+	OP_BY_STATE = 1 << 9,
 };
 
 struct op_row {
