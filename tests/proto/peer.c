@@ -108,6 +108,11 @@ static bool wait_readable(struct peer *p, int ms)
 	return poll(&poller, 1, ms) > 0;
 }
 
+bool peer_has_reply(struct peer *p, int ms)
+{
+	return wait_readable(p, ms);
+}
+
 /* False at the end of the connection; nothing for too long is a failure. */
 static bool read_full(struct peer *p, void *buf, size_t size)
 {
@@ -316,6 +321,13 @@ void peer_serve_until(struct peer *p, const unsigned *count, unsigned want)
 		if (now_ms() >= until || !serve_one(p, PEER_PATIENCE_MS))
 			fail_msg("the callback does not come");
 	}
+}
+
+/* Records are read in their order, but served on several threads. */
+void peer_settle(struct peer *p)
+{
+	peer_status_flags(p);
+	peer_serve(p, 20);
 }
 
 bool peer_is_closed(struct peer *p)

@@ -94,11 +94,17 @@ void peer_send_record(struct peer *p, const void *data, size_t size);
  */
 bool peer_recv(struct peer *p);
 
+/* Has something arrived, or does within @ms? */
+bool peer_has_reply(struct peer *p, int ms);
+
 /* Serve callbacks that arrive within @ms; how many there were. */
 unsigned peer_serve(struct peer *p, unsigned ms);
 
 /* Serve until @count (one of the counters above) has reached @want. */
 void peer_serve_until(struct peer *p, const unsigned *count, unsigned want);
+
+/* The server has read the answers given so far: time may pass. */
+void peer_settle(struct peer *p);
 
 /* The next thing that happens is the end of the connection. */
 bool peer_is_closed(struct peer *p);

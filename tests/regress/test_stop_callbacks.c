@@ -37,7 +37,7 @@ static void stop_while_it_is_to_be_sent_again(uint32_t bits)
 	holder.cb_seq_status = NFS4ERR_DELAY;
 	create_in(&other, "dir", bits ? NFS4_OK : NFS4ERR_DELAY);
 	peer_serve_until(&holder, bits ? &holder.notifies : &holder.recalls, 1);
-	peer_serve(&holder, 20); /* the answer arrives */
+	peer_settle(&holder);
 	rig_fini(&r);
 	peer_fini(&holder);
 	peer_fini(&other);
@@ -67,6 +67,7 @@ static void a_delay_ends(void **state)
 	holder.cb_seq_status = NFS4ERR_DELAY;
 	create_in(&other, "dir", NFS4_OK);
 	peer_serve_until(&holder, &holder.notifies, 1);
+	peer_settle(&holder);
 	holder.cb_seq_status = NFS4_OK;
 	while (holder.notifies == 1) {
 		rig_advance(&r, 100);
