@@ -449,6 +449,61 @@ int dirwatch_return(struct dirwatch *w, uint64_t *change)
 	return err;
 }
 
+#define RETURN_AT_ONCE 32
+
+/*
+ * The next ones that are held, from *@from on; where the one behind them
+ * stands.
+ */
+static unsigned next_held(struct dirwatch *const *ws, size_t n, size_t *from,
+	struct dirwatch *ret[RETURN_AT_ONCE])
+{
+	unsigned count = 0;
+
+	for (; *from < n && count < RETURN_AT_ONCE; *from += 1) {
+		if (ws[*from] && dirwatch_is_held(ws[*from]))
+			ret[count++] = ws[*from];
+	}
+	return count;
+}
+
+/* In one call as far as that goes; the one that stops it, by itself. */
+static int return_some(struct dirwatch *const *ws, unsigned n)
+{
+	const struct nfsc_fh *fhs[RETURN_AT_ONCE];
+	stateid4 stateids[RETURN_AT_ONCE];
+	unsigned done;
+	int err;
+
+	for (unsigned i = 0; i < n; i++) {
+		fhs[i] = &ws[i]->config.fh;
+		stateids[i] = ws[i]->deleg.stateid;
+		stateids[i].seqid = 0;
+	}
+	err = nfsc_delegreturn_some(
+		ws[0]->set->client, fhs, stateids, n, &done);
+	for (unsigned i = 0; i < done; i++)
+		dirwatch_forget(ws[i]);
+	if (err == -ECANCELED)
+		return err;
+	return done < n && err ? dirwatch_return(ws[done], NULL) : 0;
+}
+
+void dirwatch_return_all(struct dirwatch *const *ws, size_t n)
+{
+	struct dirwatch *some[RETURN_AT_ONCE];
+	size_t from = 0, again;
+	unsigned count;
+
+	for (;;) {
+		again = from;
+		count = next_held(ws, n, &from, some);
+		if (count == 0 || return_some(some, count) == -ECANCELED)
+			return;
+		from = again; /* those that are left */
+	}
+}
+
 void dirwatch_forget(struct dirwatch *w)
 {
 	scope_lock(&w->set->lock);

@@ -109,6 +109,9 @@ void dirwatch_discard(struct dirwatch *w);
  */
 int dirwatch_return(struct dirwatch *w, uint64_t *change);
 
+/* Give back those of @ws that are held, many at a time; as above. */
+void dirwatch_return_all(struct dirwatch *const *ws, size_t n);
+
 /* The delegation is gone, or was never ours: not held any more. */
 void dirwatch_forget(struct dirwatch *w);
 

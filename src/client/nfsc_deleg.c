@@ -112,6 +112,33 @@ int nfsc_delegreturn(struct nfsc *c, const struct nfsc_fh *fh,
 	return err;
 }
 
+int nfsc_delegreturn_some(struct nfsc *c, const struct nfsc_fh *const *fhs,
+	const stateid4 *stateids, unsigned n, unsigned *done)
+{
+	scope_compound struct nfsc_compound compound;
+	struct nfsc_info info;
+	unsigned room;
+	int err;
+
+	*done = 0;
+	nfsc_read_info(c, &info);
+	room = info.fore.ca_maxoperations > 3
+		? (info.fore.ca_maxoperations - 1) / 2
+		: 1;
+	nfsc_compound_init(&compound);
+	for (unsigned i = 0; i < n && i < room; i++) {
+		nfsc_add_putfh(&compound, fhs[i]);
+		nfsc_add(&compound, OP_DELEGRETURN)
+			->opdelegreturn.deleg_stateid = stateids[i];
+	}
+	err = nfsc_run(c, &compound);
+	if (err >= 0) {
+		while (nfsc_result(&compound, 2 * *done + 1))
+			*done += 1;
+	}
+	return err;
+}
+
 /* ---- stateids ---- */
 
 int nfsc_test_stateids(

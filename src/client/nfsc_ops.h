@@ -148,6 +148,14 @@ int nfsc_get_dir_delegation(struct nfsc *c, const struct nfsc_fh *dir,
 int nfsc_delegreturn(struct nfsc *c, const struct nfsc_fh *fh,
 	const stateid4 *stateid, uint64_t *change);
 
+/*
+ * As many as fit into one call of the @n delegations (@fhs[i], @stateids[i])
+ * up to the first that fails. *@done is how many were returned; an error is
+ * that of the next one, or of the call.
+ */
+int nfsc_delegreturn_some(struct nfsc *c, const struct nfsc_fh *const *fhs,
+	const stateid4 *stateids, unsigned n, unsigned *done);
+
 /* One status for each of @n stateids. */
 int nfsc_test_stateids(
 	struct nfsc *c, const stateid4 *stateids, unsigned n, nfsstat4 *ret);

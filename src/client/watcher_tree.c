@@ -190,15 +190,32 @@ void watcher_dir_doom(struct watcher_dir *dir)
 	w->ndirs--;
 }
 
+static void give_back_doomed(struct watcher *w)
+{
+	struct dirwatch *some[64];
+	struct watcher_dir *dir;
+	size_t n = 0;
+
+	list_for_each_entry(dir, &w->lists[WATCHER_DOOMED], todo) {
+		if (n == sizeof(some) / sizeof(some[0])) {
+			dirwatch_return_all(some, n);
+			n = 0;
+		}
+		if (dir->dw)
+			some[n++] = dir->dw;
+	}
+	dirwatch_return_all(some, n);
+}
+
 void watcher_bury(struct watcher *w, bool give_back)
 {
 	struct list *doomed = &w->lists[WATCHER_DOOMED];
 	struct watcher_dir *dir, *tmp;
 
+	if (give_back)
+		give_back_doomed(w);
 	list_for_each_entry_safe(dir, tmp, doomed, todo) {
 		list_del(&dir->todo);
-		if (dir->dw && give_back)
-			dirwatch_return(dir->dw, NULL);
 		dir_free(dir);
 	}
 }
