@@ -145,7 +145,7 @@ static nfsstat4 get_verifier(struct xdr *x, struct dircache_change *ret)
 }
 
 /* A name no directory can hold would only be passed on to somebody's tool. */
-static bool is_good_name(struct name name)
+bool dirnotify_is_name(struct name name)
 {
 	return name.len > 0 && name.len <= NAME_LEN_MAX &&
 		!memchr(name.data, '/', name.len) &&
@@ -157,9 +157,9 @@ static bool names_are_good(const struct dircache_change *change)
 	if (change->kind == CHANGE_DIR_ATTRS ||
 		change->kind == CHANGE_COOKIE_VERIFIER)
 		return true;
-	return is_good_name(change->entry.name) &&
+	return dirnotify_is_name(change->entry.name) &&
 		(change->kind != CHANGE_RENAME_ENTRY ||
-			is_good_name(change->old.name));
+			dirnotify_is_name(change->old.name));
 }
 
 static nfsstat4 get_change(

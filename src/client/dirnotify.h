@@ -29,6 +29,9 @@ typedef int (*dirnotify_each)(void *ctx, const struct dircache_change *change);
 nfsstat4 dirnotify_decode(const notify4 *given, struct arena *arena,
 	dirnotify_each each, void *ctx);
 
+/* Can it be the name of an entry? 1 to 255 bytes, no '/', no NUL. */
+bool dirnotify_is_name(struct name name);
+
 /* A verifier as a number that can be compared, and nothing else. */
 uint64_t dirnotify_verifier(const verifier4 verifier);
 

@@ -289,7 +289,8 @@ static int emit_entries(const READDIR4resok *ok, struct nfsc_page *page,
 		int err;
 
 		if (dirnotify_entry(&e->name, &e->attrs, e->cookie, &entry) !=
-			NFS4_OK)
+				NFS4_OK ||
+			!dirnotify_is_name(entry.name))
 			return -EPROTO;
 		err = emit(ctx, &entry);
 		if (err)

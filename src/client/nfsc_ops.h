@@ -79,7 +79,7 @@ typedef int (*nfsc_emit)(void *ctx, const struct dircache_entry *entry);
 
 /*
  * One READDIR: the next page after @page, of at most @size bytes. NOT_SAME or
- * BAD_COOKIE: begin again. An entry whose attributes make no sense is -EPROTO.
+ * BAD_COOKIE: begin again. An entry whose name or attributes make no sense is -EPROTO.
  */
 int nfsc_readdir_page(struct nfsc *c, const struct nfsc_fh *dir,
 	const bitmap4 *attrs, uint32_t size, struct nfsc_page *page,
