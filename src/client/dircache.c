@@ -21,24 +21,60 @@ struct dircache_node *dircache_node_find(
 		struct dircache_node *node =
 			container_of(link, struct dircache_node, by_name);
 
-		if (name_equal(node->know.name, name))
+		if (name_equal(dircache_node_name(node), name))
 			return node;
 	}
 	return NULL;
 }
 
+struct dircache_entry dircache_node_entry(const struct dircache_node *node)
+{
+	struct dircache_entry entry = {
+		.name = dircache_node_name(node),
+		.cookie = node->cookie,
+		.handle = {node->handle_len, node->handle},
+	};
+
+	memcpy(entry.mask.word, node->mask, sizeof(node->mask));
+	if (node->attr)
+		entry.attr = *node->attr;
+	entry.attr.type = (enum object_type)node->type;
+	entry.attr.inode = node->inode;
+	return entry;
+}
+
 static int learn_handle(struct dircache_node *node, struct xdr_opaque handle)
 {
+	struct xdr_opaque known = {node->handle_len, node->handle};
 	uint8_t *copy;
 
-	if (handle.len == 0 || xdr_opaque_equal(&node->know.handle, &handle))
+	if (handle.len == 0 || handle.len > NFS4_FHSIZE ||
+		xdr_opaque_equal(&known, &handle))
 		return 0;
 	copy = malloc(handle.len);
 	if (!copy)
 		return -ENOMEM;
 	memcpy(copy, handle.data, handle.len);
-	free((void *)(uintptr_t)node->know.handle.data);
-	node->know.handle = xdr_opaque_from(copy, handle.len);
+	free(node->handle);
+	node->handle = copy;
+	node->handle_len = (uint8_t)handle.len;
+	return 0;
+}
+
+static int learn_attr(const struct dircache *m, struct dircache_node *node,
+	const struct attr *attr, const bitmap4 *told)
+{
+	if (bitmap4_has(told, FATTR4_TYPE))
+		node->type = (uint8_t)attr->type;
+	if (bitmap4_has(told, FATTR4_FILEID))
+		node->inode = attr->inode;
+	if (!m->keep_attr)
+		return 0;
+	if (!node->attr)
+		node->attr = calloc(1, sizeof(*node->attr));
+	if (!node->attr)
+		return -ENOMEM;
+	dirattr_copy(node->attr, attr, told);
 	return 0;
 }
 
@@ -50,26 +86,29 @@ int dircache_node_learn(const struct dircache *m, struct dircache_node *node,
 	if (bitmap4_has(&told, FATTR4_FILEHANDLE) &&
 		learn_handle(node, entry->handle) < 0)
 		return -ENOMEM;
-	dirattr_copy(&node->know.attr, &entry->attr, &told);
-	node->know.mask = bitmap4_or(&node->know.mask, &told);
+	if (learn_attr(m, node, &entry->attr, &told) < 0)
+		return -ENOMEM;
+	for (int i = 0; i < BITMAP4_WORDS; i++)
+		node->mask[i] |= told.word[i];
 	if (entry->cookie != COOKIE_NONE)
-		node->know.cookie = entry->cookie;
+		node->cookie = entry->cookie;
 	return 0;
 }
 
 struct dircache_node *dircache_node_new(
 	const struct dircache *m, const struct dircache_entry *entry)
 {
-	struct dircache_node *node =
-		calloc(1, sizeof(*node) + entry->name.len + 1);
+	struct dircache_node *node;
 
+	if (entry->name.len > UINT16_MAX)
+		return NULL; /* no name is that long: names are checked */
+	node = calloc(1, sizeof(*node) + entry->name.len);
 	if (!node)
 		return NULL;
 	list_init(&node->in_order);
+	node->name_len = (uint16_t)entry->name.len;
 	if (entry->name.len)
 		memcpy(node->name, entry->name.data, entry->name.len);
-	node->know.name =
-		(struct name){.len = entry->name.len, .data = node->name};
 	if (dircache_node_learn(m, node, entry) < 0) {
 		dircache_node_free(node);
 		return NULL;
@@ -79,14 +118,15 @@ struct dircache_node *dircache_node_new(
 
 void dircache_node_free(struct dircache_node *node)
 {
-	free((void *)(uintptr_t)node->know.handle.data);
+	free(node->handle);
+	free(node->attr);
 	free(node);
 }
 
 void dircache_node_link(struct dircache *m, struct dircache_node *node)
 {
 	htab_insert(&m->by_name, &node->by_name,
-		htab_hash(node->know.name.data, node->know.name.len));
+		htab_hash(node->name, node->name_len));
 	list_add_tail(&m->order, &node->in_order);
 	m->count++;
 }
@@ -115,9 +155,15 @@ void dircache_say(struct dircache *m, enum dircache_event event,
 	const struct dircache_node *node, struct name from,
 	const struct dircache_node *replaced)
 {
-	if (m->config.tell && !m->quiet)
-		m->config.tell(m->config.ctx, event, &node->know, from,
-			replaced ? &replaced->know : NULL);
+	struct dircache_entry entry, old;
+
+	if (!m->config.tell || m->quiet)
+		return;
+	entry = dircache_node_entry(node);
+	if (replaced)
+		old = dircache_node_entry(replaced);
+	m->config.tell(
+		m->config.ctx, event, &entry, from, replaced ? &old : NULL);
 }
 
 /* ---- life ---- */
@@ -131,6 +177,7 @@ struct dircache *dircache_new(const struct dircache_config *config)
 		return NULL;
 	m->config = *config;
 	m->keep = bitmap4_and(&config->keep, &known);
+	m->keep_attr = !bitmap4_empty(&m->keep);
 	bitmap4_set(&m->keep, FATTR4_TYPE);
 	bitmap4_set(&m->keep, FATTR4_FILEID);
 	bitmap4_set(&m->keep, FATTR4_FILEHANDLE);
@@ -210,19 +257,28 @@ static int list_new(struct dircache *m, struct dircache_node **node,
 static int list_again(struct dircache *m, struct dircache_node *node,
 	const struct dircache_entry *entry)
 {
-	bitmap4 told = bitmap4_and(&entry->mask, &node->know.mask);
-	bool same = dirattr_first_difference(&node->know.attr, &entry->attr,
-			    &told) == BITMAP4_BITS;
+	struct dircache_entry known = dircache_node_entry(node);
+	bitmap4 told = bitmap4_and(&entry->mask, &known.mask);
+	bool same = dirattr_first_difference(
+			    &known.attr, &entry->attr, &told) == BITMAP4_BITS;
 
 	list_del(&node->in_order);
 	list_add_tail(&m->order, &node->in_order);
-	node->know.cookie = entry->cookie;
+	node->cookie = entry->cookie;
 	if (dircache_node_learn(m, node, entry) < 0)
 		return -ENOMEM;
 	if (!same)
 		dircache_say(
 			m, DIRCACHE_ATTRS, node, (struct name){0, NULL}, NULL);
 	return 0;
+}
+
+static bool is_same_object(
+	const struct dircache_node *node, const struct dircache_entry *entry)
+{
+	struct dircache_entry known = dircache_node_entry(node);
+
+	return dircache_same_object(&known, entry);
 }
 
 int dircache_fill_entry(struct dircache *m, const struct dircache_entry *entry)
@@ -232,7 +288,7 @@ int dircache_fill_entry(struct dircache *m, const struct dircache_entry *entry)
 
 	if (!node)
 		err = list_new(m, &node, entry);
-	else if (!dircache_same_object(&node->know, entry))
+	else if (!is_same_object(node, entry))
 		err = relist(m, &node, entry);
 	else
 		err = list_again(m, node, entry);
@@ -369,7 +425,7 @@ bool dircache_find(
 	const struct dircache_node *node = dircache_node_find(m, name);
 
 	if (node)
-		*ret = node->know;
+		*ret = dircache_node_entry(node);
 	return node != NULL;
 }
 
@@ -379,7 +435,9 @@ void dircache_each(const struct dircache *m,
 	const struct dircache_node *node;
 
 	list_for_each_entry(node, &m->order, in_order) {
-		if (!each(ctx, &node->know))
+		struct dircache_entry entry = dircache_node_entry(node);
+
+		if (!each(ctx, &entry))
 			return;
 	}
 }

@@ -37,12 +37,11 @@ static int check_cookie(struct dircache *m, const struct dircache_node *node,
 	const struct dircache_entry *entry, const char *what)
 {
 	if (!m->settled || entry->cookie == COOKIE_NONE ||
-		node->know.cookie == COOKIE_NONE ||
-		node->know.cookie == entry->cookie)
+		node->cookie == COOKIE_NONE || node->cookie == entry->cookie)
 		return 0;
 	return contradict(m,
 		"%s of \"%.*s\": cookie %" PRIu64 ", but it was %" PRIu64, what,
-		NAME(entry->name), entry->cookie, node->know.cookie);
+		NAME(entry->name), entry->cookie, node->cookie);
 }
 
 /* ---- echoes of a rename ---- */
@@ -69,10 +68,14 @@ static bool take_echo(struct dircache_echo *echo, struct name name)
 static bool is_echo(struct dircache *m, const struct dircache_change *change,
 	const struct dircache_node *node)
 {
+	struct dircache_entry known;
+
 	if (change->kind == CHANGE_REMOVE_ENTRY)
 		return !node && take_echo(&m->echo_old, change->entry.name);
-	return change->kind == CHANGE_ADD_ENTRY && node &&
-		dircache_same_object(&node->know, &change->entry) &&
+	if (change->kind != CHANGE_ADD_ENTRY || !node)
+		return false;
+	known = dircache_node_entry(node);
+	return dircache_same_object(&known, &change->entry) &&
 		take_echo(&m->echo_new, change->entry.name);
 }
 
@@ -106,13 +109,14 @@ static int place(struct dircache *m, struct dircache_node *node,
 		previous = dircache_node_find(m, change->previous);
 		if (!previous || previous == node) {
 			m->order_lost = true;
-			return !m->settled ? 0
-					   : contradict(m,
-						     "\"%.*s\" is said to be "
-						     "behind \"%.*s\", which "
-						     "is not there",
-						     NAME(node->know.name),
-						     NAME(change->previous));
+			return !m->settled
+				? 0
+				: contradict(m,
+					  "\"%.*s\" is said to be "
+					  "behind \"%.*s\", which "
+					  "is not there",
+					  NAME(dircache_node_name(node)),
+					  NAME(change->previous));
 		}
 	}
 	list_del(&node->in_order);
@@ -122,7 +126,7 @@ static int place(struct dircache *m, struct dircache_node *node,
 		return 0;
 	m->order_lost = true;
 	return contradict(m, "\"%.*s\" is%s said to be the last entry",
-		NAME(node->know.name), change->last ? "" : " not");
+		NAME(dircache_node_name(node)), change->last ? "" : " not");
 }
 
 /* ---- adding ---- */
@@ -202,7 +206,7 @@ static int apply_remove(
 static struct dircache_node *renamed(struct dircache *m,
 	const struct dircache_node *old, const struct dircache_change *change)
 {
-	struct dircache_entry known = old->know;
+	struct dircache_entry known = dircache_node_entry(old);
 	struct dircache_node *node;
 
 	known.name = change->entry.name;
@@ -244,6 +248,15 @@ static bool may_be_there(const struct dircache *m,
 	return change->has_overwritten || (!m->settled && target->listed);
 }
 
+static bool is_one_object(
+	const struct dircache_node *a, const struct dircache_node *b)
+{
+	struct dircache_entry ea = dircache_node_entry(a);
+	struct dircache_entry eb = dircache_node_entry(b);
+
+	return dircache_same_object(&ea, &eb);
+}
+
 static int apply_rename(
 	struct dircache *m, const struct dircache_change *change)
 {
@@ -274,12 +287,11 @@ static int apply_rename(
 		dircache_node_unlink(m, target);
 	dircache_node_link(m, node);
 	/* Listed under both names: it is one object and replaced nothing. */
-	if (target && !change->has_overwritten &&
-		dircache_same_object(&old->know, &target->know)) {
+	if (target && !change->has_overwritten && is_one_object(old, target)) {
 		dircache_node_free(target);
 		target = NULL;
 	}
-	dircache_say(m, DIRCACHE_MOVE, node, old->know.name, target);
+	dircache_say(m, DIRCACHE_MOVE, node, dircache_node_name(old), target);
 	dircache_node_free(old);
 	if (target)
 		dircache_node_free(target);
@@ -324,7 +336,7 @@ static int apply_verifier(
 	if (m->settled && change->old_verifier != m->verifier)
 		err = contradict(m, "the cookie verifier was another one");
 	list_for_each_entry(node, &m->order, in_order)
-		node->know.cookie = COOKIE_NONE;
+		node->cookie = COOKIE_NONE;
 	m->verifier = change->new_verifier;
 	m->order_lost = true;
 	return err;

@@ -84,19 +84,19 @@ static bool compare_names(const struct compare *c, const struct dircache *model,
 	const struct dircache_node *node;
 
 	list_for_each_entry(node, &model->order, in_order) {
-		if (dircache_node_find(listing, node->know.name))
+		if (dircache_node_find(listing, dircache_node_name(node)))
 			continue;
 		snprintf(c->why, c->size,
 			"\"%.*s\" is in the model, but not in the listing",
-			NAME(node->know.name));
+			NAME(dircache_node_name(node)));
 		return false;
 	}
 	list_for_each_entry(node, &listing->order, in_order) {
-		if (dircache_node_find(model, node->know.name))
+		if (dircache_node_find(model, dircache_node_name(node)))
 			continue;
 		snprintf(c->why, c->size,
 			"\"%.*s\" is in the listing, but not in the model",
-			NAME(node->know.name));
+			NAME(dircache_node_name(node)));
 		return false;
 	}
 	return true;
@@ -112,11 +112,13 @@ static bool compare_order(const struct compare *c, const struct dircache *model,
 		return true;
 	list_for_each_entry(node, &model->order, in_order) {
 		other = list_entry(b, const struct dircache_node, in_order);
-		if (!name_equal(node->know.name, other->know.name)) {
+		if (!name_equal(dircache_node_name(node),
+			    dircache_node_name(other))) {
 			snprintf(c->why, c->size,
 				"the model goes on with \"%.*s\", the listing "
 				"with \"%.*s\"",
-				NAME(node->know.name), NAME(other->know.name));
+				NAME(dircache_node_name(node)),
+				NAME(dircache_node_name(other)));
 			return false;
 		}
 		b = b->next;
@@ -127,13 +129,16 @@ static bool compare_order(const struct compare *c, const struct dircache *model,
 static bool compare_entries(const struct compare *c,
 	const struct dircache *model, const struct dircache *listing)
 {
-	const struct dircache_node *node, *other;
+	const struct dircache_node *node;
 
 	list_for_each_entry(node, &model->order, in_order) {
-		other = dircache_node_find(listing, node->know.name);
-		if (!compare_cookie(c, &node->know, &other->know) ||
-			!compare_known(c, &node->know, &other->know) ||
-			!compare_attrs(c, &node->know, &other->know))
+		struct dircache_entry known = dircache_node_entry(node), listed;
+
+		if (!dircache_find(listing, known.name, &listed))
+			return false; /* compare_names() looked */
+		if (!compare_cookie(c, &known, &listed) ||
+			!compare_known(c, &known, &listed) ||
+			!compare_attrs(c, &known, &listed))
 			return false;
 	}
 	return true;

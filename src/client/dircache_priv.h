@@ -10,15 +10,33 @@
 #include "base/list.h"
 #include "client/dircache.h"
 
-/* One entry; `know` points into the node itself. */
+/*
+ * One entry. There may be millions, so what few models keep is apart, and
+ * everybody but dircache.c looks at it through dircache_node_entry().
+ */
 struct dircache_node {
 	struct htab_link by_name;
 	struct list in_order;
-	struct dircache_entry know;
-	uint64_t fill; /* the last fill that listed it */
-	bool listed;   /* by a fill, and no notification since */
+	uint64_t cookie;
+	uint64_t inode;    /* FATTR4_FILEID */
+	struct attr *attr; /* NULL: nothing but type and inode is kept */
+	uint8_t *handle;   /* NULL: not known */
+	uint32_t mask[BITMAP4_WORDS];
+	uint32_t fill; /* the last fill that listed it */
+	uint8_t type;  /* FATTR4_TYPE */
+	uint8_t handle_len;
+	bool listed; /* by a fill, and no notification since */
+	uint16_t name_len;
 	char name[];
 };
+
+static inline struct name dircache_node_name(const struct dircache_node *node)
+{
+	return (struct name){.len = node->name_len, .data = node->name};
+}
+
+/* All that is known; points into the node. */
+struct dircache_entry dircache_node_entry(const struct dircache_node *node);
 
 /* A notification that waits for the end of the fill; all strings are ours. */
 struct dircache_waiting {
@@ -30,6 +48,7 @@ struct dircache_waiting {
 struct dircache {
 	struct dircache_config config;
 	bitmap4 keep;
+	bool keep_attr; /* more than type and inode */
 	struct htab by_name;
 	struct list order;
 	size_t count;
@@ -38,7 +57,7 @@ struct dircache {
 	struct attr dir_attr;
 	bool filling, settled, quiet;
 	bool order_lost; /* since the last fill */
-	uint64_t fill;
+	uint32_t fill;
 	struct list waiting; /* struct dircache_waiting */
 	/* The names of the rename just applied, while they may echo. */
 	struct dircache_echo {
