@@ -150,18 +150,21 @@ def record(tally, kind, test) -> None:
 
 
 def meson_tests(tally, kind, where, args=(), **env) -> None:
-    log = where / "meson-logs/testlog.json"
-    log.unlink(missing_ok=True)
+    logs = where / "meson-logs"
+    for old in logs.glob("testlog*.json"):
+        old.unlink()
     r = subprocess.run(
         ["meson", "test", "-C", where, "--no-rebuild", "-q",
          "-t", MULTIPLIER, "--num-processes", str(CORES), *args],
         cwd=ROOT, text=True, errors="replace", stdin=subprocess.DEVNULL,
         env={**os.environ, **SANITIZER_ENV, **env},
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    if not log.exists():
+    # Named after the wrapper, too, when there is one.
+    lines = [line for log in logs.glob("testlog*.json")
+             for line in log.read_text().splitlines()]
+    if not lines:
         tally.add(f"{kind}: meson test", "fail", output=r.stdout)
-        return
-    for line in log.read_text().splitlines():
+    for line in lines:
         record(tally, kind, json.loads(line))
 
 
