@@ -617,7 +617,7 @@ static void begin(void)
 	stage_prepare(&g.st);
 	g.st.w.config.ops.send_notify = hand_notify;
 	g.st.w.config.ops.send_recall = hand_recall;
-	g.st.back_request = 4096; /* so that batches get full */
+	g.st.back_request = 4096;          /* so that batches get full */
 	g.st.w.config.max_dir_delegs = 12; /* reached now and then */
 	g.st.w.config.lease_ms = LEASE_MS;
 	g.st.w.config.recall_wait_ms = 2;
