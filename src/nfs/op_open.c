@@ -32,6 +32,7 @@ struct open_job {
 	bitmap4 given;        /* attributes named by the client */
 	struct fileid file;
 	bool created; /* made now, or by this client's earlier try */
+	bool pinned;  /* made now, and kept until it is open */
 	OPEN4resok *ok;
 };
 
@@ -95,12 +96,38 @@ static nfsstat4 open_create_check(
 		nc->store, &nc->c->cred, nc->dir[0], job->name, OBJECT_FILE));
 }
 
+/*
+ * Its maker asked for an open file: whoever takes the name away before that is
+ * granted does not take the file.
+ */
 static int open_create_apply(struct name_change *nc)
 {
 	struct open_job *job = container_of(nc, struct open_change, nc)->job;
-
-	return store_create(nc->store, &nc->c->cred, nc->dir[0], job->name,
+	int err = store_create(nc->store, &nc->c->cred, nc->dir[0], job->name,
 		&job->new, &nc->child, &nc->change[0]);
+
+	if (err < 0)
+		return err;
+	job->file = nc->child;
+	job->pinned = store_pin(nc->store, &job->file) == 0;
+	return 0;
+}
+
+/* Open now: from here on it is kept as any open file is. */
+static void keep_while_open(struct open_job *job, struct node *node)
+{
+	struct attr attr;
+	bool gone = store_getattr(job->store, &job->file, &attr) < 0 ||
+		attr.nlink == 0;
+
+	if (gone && node_set_pinned(node, job->store))
+		job->pinned = false; /* the last close will unpin */
+}
+
+static void drop_pin(struct open_job *job)
+{
+	if (job->pinned)
+		store_unpin(job->store, &job->file);
 }
 
 static nfsstat4 create_file(struct open_job *job)
@@ -120,7 +147,6 @@ static nfsstat4 create_file(struct open_job *job)
 	status = change_run(&oc.nc);
 	if (status != NFS4_OK)
 		return status;
-	job->file = oc.nc.child;
 	job->created = true;
 	job->ok->cinfo = oc.nc.info[0];
 	job->ok->attrset = job->given;
@@ -279,7 +305,12 @@ static nfsstat4 grant(struct open_job *job, struct node *node)
 	if (status == NFS4_OK)
 		status = open_grant(client, node, owner, job->access, job->deny,
 			&job->ok->stateid);
-	return status == NFS4_OK ? still_there(job) : status;
+	if (status != NFS4_OK)
+		return status;
+	if (!job->pinned)
+		return still_there(job);
+	keep_while_open(job, node);
+	return NFS4_OK;
 }
 
 static nfsstat4 grant_on_node(struct open_job *job)
@@ -346,6 +377,7 @@ nfsstat4 op_open(struct compound *c, const nfs_argop4 *arg, nfs_resop4 *res)
 		status = check_permission(&job);
 	if (status == NFS4_OK)
 		status = grant_on_node(&job);
+	drop_pin(&job);
 	if (status != NFS4_OK)
 		return status;
 	job.ok->rflags = OPEN4_RESULT_LOCKTYPE_POSIX;

@@ -145,7 +145,7 @@ bool node_has_opens(struct node *n)
 bool node_set_pinned(struct node *n, void *store)
 {
 	scope_lock(&n->lock);
-	if (list_empty(&n->opens))
+	if (list_empty(&n->opens) || n->pinned)
 		return false;
 	n->pinned = true;
 	n->pin_store = store;

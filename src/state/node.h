@@ -70,7 +70,8 @@ void node_copy_id(const struct node *n, struct fileid *ret);
 /*
  * The object lost its last name while open: it is pinned in @store and will be
  * unpinned (state_ops.unpin) when its last open is gone. Returns false, and
- * nothing is remembered, when it has no opens.
+ * nothing is remembered, when it has no opens or is pinned already: the
+ * caller's pin is one too many.
  */
 bool node_has_opens(struct node *n);
 bool node_set_pinned(struct node *n, void *store);

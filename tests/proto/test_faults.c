@@ -327,8 +327,9 @@ static const struct scenario scenarios[] = {
 	{"READDIR", do_readdir, CALL(LOOKUP) | CALL(GETATTR)},
 	{"CREATE dir", do_create_dir, AFTERWARDS},
 	{"CREATE symlink", do_create_link, AFTERWARDS},
-	{"OPEN create", do_open_create, AFTERWARDS},
-	{"OPEN exclusive", do_open_exclusive, AFTERWARDS},
+	/* Without the pin it may be gone before it is open, and says so. */
+	{"OPEN create", do_open_create, AFTERWARDS | CALL(PIN)},
+	{"OPEN exclusive", do_open_exclusive, AFTERWARDS | CALL(PIN)},
 	{"OPEN exclusive again", do_open_exclusive_again, 0},
 	{"OPEN truncate", do_open_truncate, AFTERWARDS},
 	{"OPEN", do_open},
