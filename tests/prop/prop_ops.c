@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: MIT */
+#include "prop.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* One operation: where, and what became of it. */
+struct op {
+	struct peer *p;
+	struct nfsc *c;
+	struct nfsc_fh dir, other;
+	struct name name, new_name;
+};
+
+/* Errors that mean the server is not well, whatever was asked. */
+static bool is_bad(const struct peer *p, int err)
+{
+	enum fault fault = p->world->options.fault;
+
+	if (err < 0)
+		return true;
+	if (err == NFS4ERR_IO || err == NFS4ERR_SERVERFAULT ||
+		err == NFS4ERR_DELAY)
+		return fault != FAULT_STORE;
+	return err == NFS4ERR_BADXDR || err == NFS4ERR_RESOURCE ||
+		err == NFS4ERR_BADHANDLE || err == NFS4ERR_BAD_STATEID ||
+		err == NFS4ERR_OP_ILLEGAL || err == NFS4ERR_NOTSUPP;
+}
+
+static bool note(const struct op *op, const char *what, int err)
+{
+	struct world *w = op->p->world;
+
+	if (err && is_bad(op->p, err))
+		prop_fail(w, "%s of client %d: %d", what, op->p->index, err);
+	if (err)
+		w->ops_failed++;
+	return err == 0;
+}
+
+static bool has_moved(const change_info4 *info)
+{
+	return info->before != info->after;
+}
+
+/* ---- where ---- */
+
+static int random_top(struct peer *p)
+{
+	uint64_t dice = prop_below(p, 20);
+
+	if (dice == 0)
+		return TOP_RECALL;
+	return dice < 3 ? TOP_PARTIAL : (int)prop_below(p, TOP_PARTIAL);
+}
+
+static struct name random_name(struct peer *p)
+{
+	const struct world *w = p->world;
+	bool rare = prop_below(p, 300) == 0;
+
+	if (w->options.narrow)
+		return prop_name(w,
+			rare ? NAMES - 1 - (int)prop_below(p, RARE)
+			     : (int)prop_below(p, NAMES - RARE));
+	return prop_name(w, (int)prop_below(p, NAMES));
+}
+
+/* What is there by a random name; false if nothing. */
+static bool find_child(
+	struct peer *p, struct nfsc_fh *ret, enum object_type *type)
+{
+	struct name name = random_name(p);
+	bitmap4 want = {.beyond = false};
+	struct fattr4_values values;
+	size_t done;
+
+	if (nfsc_lookup(p->client, &p->world->tops[random_top(p)], &name, 1,
+		    ret, &done))
+		return false;
+	bitmap4_set(&want, FATTR4_TYPE);
+	if (nfsc_getattr(p->client, ret, &want, &values))
+		return false;
+	*type = values.attr.type;
+	return true;
+}
+
+/* Mostly one of the tops, sometimes a directory in one. */
+static void random_dir(struct peer *p, struct nfsc_fh *ret)
+{
+	enum object_type type;
+
+	if (prop_below(p, 12) == 0 && find_child(p, ret, &type) &&
+		type == OBJECT_DIR)
+		return;
+	*ret = p->world->tops[random_top(p)];
+}
+
+/* ---- what ---- */
+
+static void create(struct op *op)
+{
+	struct setattr set = {.mask = SETATTR_MODE, .mode = 0666};
+	struct nfsc_open how = {
+		.access = OPEN4_SHARE_ACCESS_WRITE |
+			OPEN4_SHARE_ACCESS_WANT_NO_DELEG,
+		.create = true,
+		.mode = prop_below(op->p, 4) ? GUARDED4 : UNCHECKED4,
+		.set = &set,
+	};
+	struct nfsc_opened opened;
+
+	if (!note(op, "OPEN",
+		    nfsc_open(op->c, &op->dir, op->name, &how, &opened)))
+		return;
+	op->p->changes += has_moved(&opened.info);
+	note(op, "CLOSE", nfsc_close(op->c, &opened.fh, &opened.stateid));
+}
+
+static void make_dir(struct op *op)
+{
+	struct setattr set = {.mask = SETATTR_MODE, .mode = 0777};
+	struct nfsc_fh made;
+
+	op->p->changes += note(op, "CREATE",
+		nfsc_mkdir(op->c, &op->dir, op->name, &set, &made, NULL));
+}
+
+static void make_symlink(struct op *op)
+{
+	struct nfsc_fh made;
+
+	op->p->changes += note(op, "CREATE",
+		nfsc_symlink(
+			op->c, &op->dir, op->name, "somewhere", &made, NULL));
+}
+
+static void link_it(struct op *op)
+{
+	enum object_type type;
+	struct nfsc_fh file;
+
+	if (find_child(op->p, &file, &type))
+		op->p->changes += note(op, "LINK",
+			nfsc_link(op->c, &file, &op->dir, op->name, NULL));
+}
+
+static void remove_it(struct op *op)
+{
+	op->p->changes += note(
+		op, "REMOVE", nfsc_remove(op->c, &op->dir, op->name, NULL));
+}
+
+static void rename_it(struct op *op, const struct nfsc_fh *to)
+{
+	change_info4 source, target;
+	bool across = !nfsc_fh_equal(&op->dir, to);
+
+	if (!note(op, "RENAME",
+		    nfsc_rename(op->c, &op->dir, op->name, to, op->new_name,
+			    &source, &target)))
+		return;
+	op->p->changes += has_moved(&source);
+	op->p->changes += across && has_moved(&target);
+}
+
+static void set_attrs(struct op *op)
+{
+	struct setattr set = {.mask = SETATTR_MTIME_NOW};
+	enum object_type type;
+	struct nfsc_fh child;
+	struct fileid id;
+
+	if (!find_child(op->p, &child, &type))
+		return;
+	if (prop_below(op->p, 2))
+		set = (struct setattr){.mask = SETATTR_MODE,
+			.mode = type == OBJECT_DIR ? 0777 : 0666};
+	if (type == OBJECT_DIR) {
+		id = prop_fileid(op->p->world, &child);
+		spy_mark_set(&id);
+	} else if (type == OBJECT_FILE && prop_below(op->p, 2)) {
+		set = (struct setattr){
+			.mask = SETATTR_SIZE, .size = prop_below(op->p, 100)};
+	}
+	note(op, "SETATTR", nfsc_setattr(op->c, &child, NULL, &set));
+}
+
+static void write_it(struct op *op)
+{
+	struct nfsc_open how = {.access = OPEN4_SHARE_ACCESS_WRITE |
+			OPEN4_SHARE_ACCESS_WANT_NO_DELEG};
+	struct nfsc_opened opened;
+	enum object_type type;
+	struct nfsc_fh file;
+	uint32_t count;
+
+	if (!find_child(op->p, &file, &type) || type != OBJECT_FILE)
+		return;
+	if (!note(op, "OPEN", nfsc_open_fh(op->c, &file, &how, &opened)))
+		return;
+	note(op, "WRITE",
+		nfsc_write(op->c, &file, &opened.stateid,
+			prop_below(op->p, 5000), "herald", 6, UNSTABLE4,
+			&count));
+	note(op, "CLOSE", nfsc_close(op->c, &file, &opened.stateid));
+}
+
+static int ignore_entry(void *ctx, const struct dircache_entry *entry)
+{
+	return 0;
+}
+
+static void list_it(struct op *op)
+{
+	bitmap4 attrs = fattr4_child_notifiable();
+	struct nfsc_page page = {.cookie = 0};
+	int err = nfsc_readdir(
+		op->c, &op->dir, &attrs, &page, ignore_entry, NULL);
+
+	note(op, "READDIR", err);
+}
+
+static void run(struct op *op)
+{
+	uint64_t dice = prop_below(op->p, 100);
+
+	if (dice < 24)
+		create(op);
+	else if (dice < 31)
+		make_dir(op);
+	else if (dice < 37)
+		make_symlink(op);
+	else if (dice < 42)
+		link_it(op);
+	else if (dice < 62)
+		remove_it(op);
+	else if (dice < 80)
+		rename_it(op, &op->dir);
+	else if (dice < 88)
+		rename_it(op, &op->other);
+	else if (dice < 93)
+		set_attrs(op);
+	else if (dice < 97)
+		write_it(op);
+	else
+		list_it(op);
+}
+
+/* Delegations come and go all the time. */
+static void ask_sometimes(struct peer *p)
+{
+	struct world *w = p->world;
+	enum object_type type;
+	struct nfsc_fh dir;
+	int top;
+
+	if (prop_below(p, 15) == 0) {
+		top = random_top(p);
+		hold_ask(p, top, &w->tops[top], w->terms[p->index][top]);
+	}
+	if (prop_below(p, 50) == 0 && find_child(p, &dir, &type) &&
+		type == OBJECT_DIR)
+		hold_ask(p, -1, &dir,
+			prop_below(p, 2) ? TERMS_ORDERED : TERMS_UNORDERED);
+	if (prop_below(p, 150) == 0)
+		hold_return_some(p);
+}
+
+void ops_random(struct peer *p)
+{
+	struct op op = {.p = p, .c = p->client};
+
+	ask_sometimes(p);
+	random_dir(p, &op.dir);
+	random_dir(p, &op.other);
+	op.name = random_name(p);
+	op.new_name = random_name(p);
+	p->world->ops_watched += hold_is_watched(p, &op.dir);
+	run(&op);
+	p->done = spy_seq();
+	p->world->ops++;
+}

@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: MIT */
+#include "spy.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/htab.h"
+#include "base/list.h"
+
+/* What is remembered of an object, for ever. */
+struct object {
+	struct htab_link link;
+	struct fileid id;
+	uint64_t touched, doomed, set;
+};
+
+static struct {
+	pthread_mutex_t lock;
+	struct store_ops ops; /* the store's own with some of ours */
+	const struct store_ops *below;
+	_Atomic uint64_t seq;
+	struct spy_change *changes;
+	size_t count, room;
+	struct htab objects;
+	bool has_objects;
+} spy = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static void *must(void *p)
+{
+	if (p)
+		return p;
+	fprintf(stderr, "spy: out of memory\n");
+	abort();
+}
+
+/* ---- objects ---- */
+
+static struct object *find(const struct fileid *id)
+{
+	struct htab_link *at;
+
+	htab_for_each_match(at, &spy.objects, htab_hash(id->data, id->len)) {
+		struct object *o = container_of(at, struct object, link);
+
+		if (fileid_equal(&o->id, id))
+			return o;
+	}
+	return NULL;
+}
+
+static struct object *object_of(const struct fileid *id)
+{
+	struct object *o = find(id);
+
+	if (o)
+		return o;
+	o = must(calloc(1, sizeof(*o)));
+	o->id = *id;
+	htab_insert(&spy.objects, &o->link, htab_hash(id->data, id->len));
+	return o;
+}
+
+static void touch_locked(const struct fileid *id)
+{
+	if (id->len)
+		object_of(id)->touched = spy.seq;
+}
+
+static void touch(const struct fileid *id)
+{
+	pthread_mutex_lock(&spy.lock);
+	spy.seq++;
+	touch_locked(id);
+	pthread_mutex_unlock(&spy.lock);
+}
+
+uint64_t spy_touched(const struct fileid *id)
+{
+	const struct object *o;
+	uint64_t seq;
+
+	pthread_mutex_lock(&spy.lock);
+	o = find(id);
+	seq = o ? o->touched : 0;
+	pthread_mutex_unlock(&spy.lock);
+	return seq;
+}
+
+uint64_t spy_doomed(const struct fileid *id)
+{
+	const struct object *o;
+	uint64_t seq;
+
+	pthread_mutex_lock(&spy.lock);
+	o = find(id);
+	seq = o ? o->doomed : 0;
+	pthread_mutex_unlock(&spy.lock);
+	return seq;
+}
+
+uint64_t spy_set(const struct fileid *id)
+{
+	const struct object *o;
+	uint64_t seq;
+
+	pthread_mutex_lock(&spy.lock);
+	o = find(id);
+	seq = o ? o->set : 0;
+	pthread_mutex_unlock(&spy.lock);
+	return seq;
+}
+
+void spy_mark_set(const struct fileid *id)
+{
+	pthread_mutex_lock(&spy.lock);
+	object_of(id)->set = ++spy.seq;
+	pthread_mutex_unlock(&spy.lock);
+}
+
+static void doom(const struct fileid *id)
+{
+	pthread_mutex_lock(&spy.lock);
+	object_of(id)->doomed = ++spy.seq;
+	pthread_mutex_unlock(&spy.lock);
+}
+
+/* ---- changes ---- */
+
+static void copy_name(struct spy_name *to, struct name from)
+{
+	to->len = from.len;
+	if (from.len)
+		memcpy(to->bytes, from.data, from.len);
+}
+
+static void note_locked(const struct cred *cred, const struct fileid *dir,
+	const struct dir_change *change)
+{
+	struct spy_change *c;
+
+	if (spy.count == spy.room) {
+		spy.room = spy.room ? 2 * spy.room : 1024;
+		spy.changes = must(
+			realloc(spy.changes, spy.room * sizeof(*spy.changes)));
+	}
+	c = &spy.changes[spy.count++];
+	memset(c, 0, sizeof(*c));
+	c->seq = spy.seq;
+	c->who = (int)cred->uid - SPY_UID_FIRST;
+	c->kind = change->kind;
+	c->dir = *dir;
+	copy_name(&c->name, change->entry.name);
+	copy_name(&c->old, change->old.name);
+	c->cookie = change->entry.cookie;
+	c->old_cookie = change->old.cookie;
+	c->child = change->entry.child;
+	c->has_overwritten = change->has_overwritten;
+	c->overwritten = change->overwritten.child;
+	c->overwritten_cookie = change->overwritten.cookie;
+	c->has_previous = change->has_previous;
+	if (c->has_previous) {
+		copy_name(&c->previous, change->previous);
+		c->previous_cookie = change->previous_cookie;
+	}
+	c->last = change->last;
+	c->verifier_moved = change->verifier_moved;
+	touch_locked(dir);
+	touch_locked(&c->child);
+	if (c->has_overwritten)
+		touch_locked(&c->overwritten);
+}
+
+static void note(const struct cred *cred, const struct fileid *dir,
+	const struct dir_change *change, const struct fileid *child)
+{
+	pthread_mutex_lock(&spy.lock);
+	spy.seq++;
+	note_locked(cred, dir, change);
+	if (child)
+		touch_locked(child);
+	pthread_mutex_unlock(&spy.lock);
+}
+
+uint64_t spy_seq(void)
+{
+	return spy.seq;
+}
+
+size_t spy_count(void)
+{
+	return spy.count;
+}
+
+struct spy_change *spy_at(size_t i)
+{
+	return &spy.changes[i];
+}
+
+void spy_clear(void)
+{
+	spy.count = 0;
+}
+
+/* ---- the watched calls ---- */
+
+static int create(struct store *s, const struct cred *cred,
+	const struct fileid *dir, struct name name, const struct store_new *new,
+	struct fileid *ret, struct dir_change *change)
+{
+	int err = spy.below->create(s, cred, dir, name, new, ret, change);
+
+	if (err == 0)
+		note(cred, dir, change, ret);
+	return err;
+}
+
+static int link_(struct store *s, const struct cred *cred,
+	const struct fileid *id, const struct fileid *dir, struct name name,
+	struct dir_change *change)
+{
+	int err = spy.below->link(s, cred, id, dir, name, change);
+
+	if (err == 0)
+		note(cred, dir, change, id);
+	return err;
+}
+
+static int remove_(struct store *s, const struct cred *cred,
+	const struct fileid *dir, struct name name, struct dir_change *change)
+{
+	int err = spy.below->remove(s, cred, dir, name, change);
+
+	if (err == 0)
+		note(cred, dir, change, NULL);
+	return err;
+}
+
+static int rename_(struct store *s, const struct cred *cred,
+	const struct fileid *from_dir, struct name from,
+	const struct fileid *to_dir, struct name to,
+	struct dir_change *from_change, struct dir_change *to_change,
+	bool *nothing)
+{
+	int err = spy.below->rename(s, cred, from_dir, from, to_dir, to,
+		from_change, to_change, nothing);
+
+	if (err < 0 || *nothing)
+		return err;
+	note(cred, from_dir, from_change, NULL);
+	if (!fileid_equal(from_dir, to_dir))
+		note(cred, to_dir, to_change, NULL);
+	return err;
+}
+
+static int check_remove(struct store *s, const struct cred *cred,
+	const struct fileid *dir, struct name name, struct fileid *victim,
+	struct attr *victim_attr)
+{
+	int err = spy.below->check_remove(
+		s, cred, dir, name, victim, victim_attr);
+
+	if (err == 0)
+		doom(victim);
+	return err;
+}
+
+static int check_rename(struct store *s, const struct cred *cred,
+	const struct fileid *from_dir, struct name from,
+	const struct fileid *to_dir, struct name to,
+	struct store_rename_plan *plan)
+{
+	int err = spy.below->check_rename(
+		s, cred, from_dir, from, to_dir, to, plan);
+
+	if (err == 0 && plan->has_victim && !plan->same_object)
+		doom(&plan->victim);
+	return err;
+}
+
+static int setattr(struct store *s, const struct cred *cred,
+	const struct fileid *id, int io, const struct setattr *set)
+{
+	int err = spy.below->setattr(s, cred, id, io, set);
+
+	touch(id);
+	return err;
+}
+
+static int write_(struct store *s, const struct cred *cred,
+	const struct fileid *id, int io, uint64_t offset, const void *buf,
+	size_t len, enum store_stability *stability, size_t *done)
+{
+	int err = spy.below->write(
+		s, cred, id, io, offset, buf, len, stability, done);
+
+	touch(id);
+	return err;
+}
+
+void spy_install(struct store *s)
+{
+	if (!spy.has_objects && htab_init(&spy.objects, 1024) < 0)
+		must(NULL);
+	spy.has_objects = true;
+	spy.below = s->ops;
+	spy.ops = *s->ops;
+	spy.ops.create = create;
+	spy.ops.link = link_;
+	spy.ops.remove = remove_;
+	spy.ops.rename = rename_;
+	spy.ops.check_remove = check_remove;
+	spy.ops.check_rename = check_rename;
+	spy.ops.setattr = setattr;
+	spy.ops.write = write_;
+	s->ops = &spy.ops;
+}
+
+void spy_fini(void)
+{
+	struct htab_link *at, *next;
+	size_t cursor = 0;
+
+	if (spy.has_objects) {
+		at = htab_walk(&spy.objects, &cursor, NULL);
+		while (at) {
+			next = htab_walk(&spy.objects, &cursor, at);
+			free(container_of(at, struct object, link));
+			at = next;
+		}
+		htab_fini(&spy.objects);
+	}
+	free(spy.changes);
+}
