@@ -201,18 +201,31 @@ static int apply_remove(
 
 /*
  * The entry under its new name: what was known of it, then what is told. Its
- * cookie is a new one.
+ * cookie is a new one. What a listing said of the old name may be of another
+ * object, made there after the renaming; what it said of a new name that was
+ * free before is not older than this.
  */
 static struct dircache_node *renamed(struct dircache *m,
-	const struct dircache_node *old, const struct dircache_change *change)
+	const struct dircache_node *old, const struct dircache_node *target,
+	const struct dircache_change *change)
 {
-	struct dircache_entry known = dircache_node_entry(old);
+	bool listed_since = !m->settled && target && target->listed &&
+		!change->has_overwritten;
+	struct dircache_entry known =
+		dircache_node_entry(listed_since ? target : old);
 	struct dircache_node *node;
 
-	known.name = change->entry.name;
-	known.cookie = COOKIE_NONE;
+	if (!listed_since) {
+		known.name = change->entry.name;
+		known.cookie = COOKIE_NONE;
+	}
+	if (!listed_since && !m->settled && old->listed) {
+		known.mask = (bitmap4){.beyond = false};
+		known.handle = (struct xdr_opaque){.len = 0};
+	}
 	node = dircache_node_new(m, &known);
-	if (node && dircache_node_learn(m, node, &change->entry) < 0) {
+	if (node && !listed_since &&
+		dircache_node_learn(m, node, &change->entry) < 0) {
 		dircache_node_free(node);
 		return NULL;
 	}
@@ -279,7 +292,7 @@ static int apply_rename(
 	if (!target && change->has_overwritten && m->settled)
 		err = contradict(m, "\"%.*s\" was overwritten, but not there",
 			NAME(change->entry.name));
-	node = renamed(m, old, change);
+	node = renamed(m, old, target, change);
 	if (!node)
 		return -ENOMEM;
 	dircache_node_unlink(m, old);

@@ -405,6 +405,44 @@ static void test_rename_over_listed(void **state)
 	assert_told(f, "a>b!");
 }
 
+/* Renamed, then another made under the old name; both listed after that. */
+static void test_rename_and_made_again(void **state)
+{
+	struct fixture *f = *state;
+	struct dircache_entry e;
+
+	dircache_fill_begin(f->m);
+	apply(f, rename_of("a", "b"));
+	apply(f, add_of("a", 77));
+	e = entry_of("b", 'a');
+	assert_int_equal(dircache_fill_entry(f->m, &e), 0);
+	e = entry_of("a", 77);
+	assert_int_equal(dircache_fill_entry(f->m, &e), 0);
+	assert_int_equal(dircache_fill_end(f->m, 7), 0);
+	assert_true(dircache_find(f->m, name_from_str("b"), &e));
+	assert_int_equal(e.attr.inode, 'a');
+	assert_true(dircache_find(f->m, name_from_str("a"), &e));
+	assert_int_equal(e.attr.inode, 77);
+}
+
+/* The same, and the new name was there before: it may be either. */
+static void test_rename_over_and_made_again(void **state)
+{
+	struct fixture *f = *state;
+	struct dircache_entry e;
+
+	dircache_fill_begin(f->m);
+	apply(f, over(rename_of("a", "b"), "b"));
+	apply(f, add_of("a", 77));
+	e = entry_of("b", 'a');
+	assert_int_equal(dircache_fill_entry(f->m, &e), 0);
+	e = entry_of("a", 77);
+	assert_int_equal(dircache_fill_entry(f->m, &e), 0);
+	assert_int_equal(dircache_fill_end(f->m, 7), 0);
+	assert_true(dircache_find(f->m, name_from_str("b"), &e));
+	assert_false(bitmap4_has(&e.mask, FATTR4_FILEID));
+}
+
 static void test_removed_and_made_again(void **state)
 {
 	struct fixture *f = *state;
@@ -713,6 +751,8 @@ int main(void)
 		TEST(test_rename_seen_twice),
 		TEST(test_rename_seen_never),
 		TEST(test_rename_over_listed),
+		TEST(test_rename_and_made_again),
+		TEST(test_rename_over_and_made_again),
 		TEST(test_removed_and_made_again),
 		TEST(test_late_notifications),
 		TEST(test_waiting_are_copies),
