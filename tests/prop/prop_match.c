@@ -50,7 +50,8 @@ static enum where where_is(const struct hold *h, const struct spy_change *c)
 		return MAYBE;
 	if (h->lost || (ended && !was_over(c, &h->returning)))
 		return MAYBE;
-	if (h->recalled && prop_is_lenient(h->peer))
+	/* Its recall may have met its return, and never been sent. */
+	if ((h->recalled || ended) && prop_is_lenient(h->peer))
 		return MAYBE;
 	return SURELY_IN;
 }
