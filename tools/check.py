@@ -193,30 +193,32 @@ def tsan(tally) -> None:
                      "--wrapper", "setarch -R"])
 
 
-def fuzz_one(tally, target) -> None:
-    """One target for its time, from its seeds when it has some."""
-    seeds = ROOT / "tests/fuzz/seeds" / target.name
-    with tempfile.TemporaryDirectory(prefix="herald-fuzz-") as work:
-        (Path(work) / "corpus").mkdir()
-        command(tally, f"fuzz: {target.name}", [
-            target, f"-max_total_time={FUZZ_SECONDS}", "-timeout=20",
-            "-rss_limit_mb=2048", "-print_final_stats=1",
-            f"-artifact_prefix={work}/", f"{work}/corpus",
-            *([seeds] if seeds.is_dir() else [])],
-            env={**os.environ, **SANITIZER_ENV})
+def fuzz_one(tally, target, corpus) -> None:
+    """One target for its time, starting from its seeds."""
+    name = target.name.removeprefix("fuzz_")
+    (corpus / name).mkdir(exist_ok=True)
+    command(tally, f"fuzz: {name}", [
+        target, f"-max_total_time={FUZZ_SECONDS}", "-timeout=20",
+        "-rss_limit_mb=2048", "-print_final_stats=1",
+        f"-artifact_prefix={ROOT}/build-fuzz/", corpus / name],
+        env={**os.environ, **SANITIZER_ENV})
 
 
 def fuzz(tally) -> None:
     where = build(tally, "fuzz", ["-Dfuzz=true", "-Db_lundef=false",
                                   "-Db_sanitize=address,undefined"],
                   CC="clang-14")
-    targets = where and sorted(
-        p for p in (where / "tests/fuzz").glob("fuzz_*")
-        if p.is_file() and os.access(p, os.X_OK))
-    if where and not targets:
-        tally.add("fuzz: no target was built", "fail")
-    with ThreadPoolExecutor(min(CORES, 4)) as pool:
-        list(pool.map(lambda t: fuzz_one(tally, t), targets or []))
+    if not where:
+        return
+    maker = where / "tests/fuzz/fuzz_corpus"
+    targets = sorted(p for p in maker.parent.glob("fuzz_*")
+                     if p.is_file() and p != maker)
+    with tempfile.TemporaryDirectory(prefix="herald-fuzz-") as corpus:
+        if not command(tally, "fuzz: the seeds", [maker, corpus]):
+            return
+        with ThreadPoolExecutor(CORES) as pool:
+            list(pool.map(lambda t: fuzz_one(tally, t, Path(corpus)),
+                          targets))
 
 
 def system_one(tally, script) -> None:
