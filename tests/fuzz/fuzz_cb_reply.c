@@ -64,12 +64,13 @@ static void start_holder(struct peer *p)
 	peer_reclaim_complete(p);
 }
 
-static void change_dir(void)
+/* A recall is under way, or the server is busy: it may say DELAY. */
+static nfsstat4 change_dir(void)
 {
 	peer_begin(&other);
 	ask_path(&other, dir);
 	ask_create(&other, "new", NF4DIR);
-	peer_call(&other);
+	return peer_call(&other);
 }
 
 /* Bring the server to call @p, and read the call. */
@@ -89,7 +90,8 @@ static void provoke(struct peer *p, enum which which)
 			? 0
 			: 1 << NOTIFY4_ADD_ENTRY | 1 << NOTIFY4_GFLAG_EXTEND);
 	p->cb = PEER_CB_HOLD;
-	change_dir();
+	while (change_dir() == NFS4ERR_DELAY && which == ON_NOTIFY)
+		; /* nothing was changed: nobody would be told */
 	peer_serve_until(p, which == ON_RECALL ? &p->recalls : &p->notifies, 1);
 }
 
