@@ -163,7 +163,8 @@ class Agent:
         self.sel.register(self.port, selectors.EVENT_READ, self.frame)
         while True:
             for key, _ in self.sel.select():
-                if key.fileobj in self.sel.get_map():
+                # Unless another key of this round closed it.
+                if self.sel.get_map().get(key.fd) is key:
                     key.data()
 
 
