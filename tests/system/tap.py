@@ -52,8 +52,11 @@ class Suite:
             why = f" # SKIP {e}"
         except Exception:
             verdict = "not ok"
-            diag("".join(traceback.format_exc()))
-            diag(env.evidence())
+            diag(traceback.format_exc())
+            try:
+                diag(env.evidence())
+            except Exception as e:
+                diag(f"no evidence: {e!r}")
         print(f"{verdict} {number} - {title} "
               f"({time.monotonic() - began:.1f} s){why}", flush=True)
         return verdict == "ok"
