@@ -120,7 +120,6 @@ static int link_apply(struct name_change *nc)
 {
 	struct link_change *lc = container_of(nc, struct link_change, nc);
 
-	nc->child = lc->id;
 	return store_link(nc->store, &nc->c->cred, &lc->id, nc->dir[0],
 		lc->name, &nc->change[0]);
 }
@@ -131,6 +130,7 @@ nfsstat4 op_link(struct compound *c, const nfs_argop4 *arg, nfs_resop4 *res)
 		.nc = {.c = c,
 			.store = c->fh.export->store,
 			.dir = {&c->fh.id},
+			.child = c->saved.id,
 			.check = link_check,
 			.apply = link_apply},
 		.id = c->saved.id,
