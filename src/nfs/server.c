@@ -5,6 +5,7 @@
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "nfs/cb.h"
 #include "nfs/compound.h"
@@ -113,6 +114,18 @@ static int start_rpc(
 	return server->rpc ? 0 : -errno;
 }
 
+/*
+ * A server before us, if it was killed just now, may have given change values
+ * for ctimes that are not closed yet: see state/changeattr.h.
+ */
+static void outlive_open_ctimes(struct clock *clock)
+{
+	struct timespec wait = timespec_from_ns(3 * clock_file_tick_ns(clock));
+
+	if (!clock->fake) /* whoever moves it sees to it */
+		clock_nanosleep(CLOCK_MONOTONIC, 0, &wait, NULL);
+}
+
 int nfs_server_start(
 	const struct nfs_server_config *config, struct nfs_server **ret)
 {
@@ -130,6 +143,7 @@ int nfs_server_start(
 	server->export = config->export;
 	memcpy(server->handle_key, config->handle_key,
 		sizeof(server->handle_key));
+	outlive_open_ctimes(config->clock);
 	err = store_root(server->export.store, &server->export.root);
 	if (err == 0)
 		err = start_state(server, config);

@@ -71,8 +71,9 @@ void nfs_server_config_default(struct nfs_server_config *config,
 
 /*
  * A running server without connections: rpc_listen() or rpc_add_socket() on
- * its `rpc` next. 0 or -errno. The store stays the caller's and must outlive
- * the server.
+ * its `rpc` next. 0 or -errno. Takes three ticks of file time, which a fake
+ * clock must have moved since a server over the same store was stopped. The
+ * store stays the caller's and must outlive the server.
  */
 int nfs_server_start(
 	const struct nfs_server_config *config, struct nfs_server **ret);
