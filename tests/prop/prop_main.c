@@ -123,7 +123,7 @@ static void disturb(struct peer *p)
 		else if (prop_below(p, 30) == 0)
 			nfsc_bind(p->client, CDFC4_FORE_OR_BOTH);
 	}
-	if (w->options.fault == FAULT_STORE && prop_below(p, 25) == 0)
+	if (w->options.fault == FAULT_STORE && prop_below(p, 6) == 0)
 		fault_fail(w->server.store,
 			(enum store_call)(1 + prop_below(p, STORE_CALLS - 1)),
 			EIO, 1);
