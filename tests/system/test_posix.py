@@ -7,6 +7,7 @@ As root (not squashed) and as the ordinary users 1000 and 1001.
 import re
 
 from env import Env, add_last_cases
+from server import make_server
 from tap import Suite, equal, same_lines
 
 suite = Suite("posix")
@@ -296,6 +297,33 @@ assert open("victim").read() == "new"
     holder.send(b"\n")
     holder.close_stdin()
     equal(holder.wait().stdout, "new")
+
+
+@suite.case("root is nobody, unless the server was told otherwise")
+def squashed(env):
+    with make_server(root_squash=True) as server:
+        server.shell("echo secret >private; chmod 600 private; mkdir own; "
+                     "chmod 755 own; echo public >public")
+        env.guest.mount("/", "/mnt/squash", port=server.port)
+        for command, error in (
+                ("cat private", "Permission denied"),
+                ("touch own/new", "Permission denied"),
+                ("chown 1000 public", "Operation not permitted"),
+                ("rm public", "Operation not permitted"),       # sticky
+                ("mknod device c 1 3", "Operation not permitted")):
+            r = env.guest.run(command, cwd="/mnt/squash", check=False)
+            assert error in r.stderr, (command, r)
+        env.run("cat public; touch made; mkdir dir; echo x >dir/x",
+                cwd="/mnt/squash")
+        equal(server.shell("stat -c %u:%g made dir dir/x").split(),
+              ["65534:65534"] * 3)
+        # Other users are who they are.
+        env.run("touch mine; rm mine; touch mine", cwd="/mnt/squash",
+                user=1000)
+        equal(server.shell("stat -c %u:%g mine").split(), ["1000:1000"])
+        env.guest.umount("/mnt/squash")
+        equal(server.problems(), [])
+        server.stop()
 
 
 add_last_cases(suite)

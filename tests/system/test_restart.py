@@ -4,7 +4,8 @@
 import time
 
 from env import Env, add_last_cases
-from tap import Suite, diag, equal
+from tap import Skip, Suite, diag, equal
+from watch import Watch
 
 suite = Suite("restart")
 FILES = 60
@@ -55,6 +56,31 @@ def twice(env):
     job.wait()
     equal(env.server.shell("cat open"), "one\ntwo\nthree\n")
     env.run(f"ls -l {env.A} {env.B}", 120)
+
+
+@suite.case("herald watch says that the server restarted, and goes on")
+def watched(env):
+    if env.server.name != "heraldd":
+        raise Skip("test_watch_knfsd.py has it")
+    env.run(f"mkdir {env.A}/seen; ls {env.B}/seen")
+    with Watch(env.server.port, "/seen") as watch:
+        watch.wait_ready()
+        env.run(f"touch {env.A}/seen/one")
+        watch.wait_event("CREATE", "/seen/", "one")
+        env.server.kill()
+        watch.wait_note("connection lost")
+        env.server.shell("touch seen/two")
+        env.server.start()
+        watch.wait_note("restarted")
+        watch.wait_event("RESCAN", "/seen/")
+        watch.wait_event("CREATE", "/seen/", "two")
+        env.run(f"mv {env.A}/seen/one {env.A}/seen/three", 120)
+        watch.wait_event("MOVE", "/seen/", "one", "three")
+        watch.settle()
+        equal([e for e in watch.events if e[0] != "RESCAN"],
+              [("CREATE", "/seen/", "one"), ("CREATE", "/seen/", "two"),
+               ("MOVE", "/seen/", "one", "three")])
+        watch.stop()
 
 
 add_last_cases(suite)
