@@ -34,7 +34,8 @@ enum change_kind {
 struct change_entry {
 	struct name name;
 	uint64_t cookie;
-	struct fileid child; /* len 0 when not known */
+	struct fileid child;   /* len 0 when not known */
+	enum object_type type; /* of the child; OBJECT_NONE when not known */
 	bool has_attr;
 	struct attr attr; /* the child's, as of the change */
 };
