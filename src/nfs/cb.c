@@ -214,17 +214,23 @@ static void settled(struct cb_task *task, nfsstat4 sequence)
 		&task->slot, sequence == NFS4_OK ? CB_ANSWERED : CB_SEQ_ERROR);
 	free(task->request);
 	task->request = NULL;
+	task->in_doubt = false; /* only that CB_SEQUENCE was */
 	task->job.run = run_task;
 	start(task);
 }
 
-/* Another session may do; other refusals would meet every callback alike. */
+/*
+ * Another session may do, unless the client may have seen it on this one; other
+ * refusals would meet every callback alike.
+ */
 static void session_refused(struct cb_task *task, nfsstat4 sequence)
 {
 	enum cb_outcome outcome = sequence_outcome(sequence);
 
 	give_up(task, outcome,
-		outcome == CB_SEQ_BADSESSION ? CB_END_DOWN : CB_END_FAILED);
+		outcome == CB_SEQ_BADSESSION && !task->in_doubt
+			? CB_END_DOWN
+			: CB_END_FAILED);
 }
 
 static void answered(struct cb_task *task, struct xdr *results)
@@ -280,7 +286,9 @@ static void connection_lost(struct cb_task *task)
 		transmit(task);
 		return;
 	}
-	finish(task, CB_END_DOWN, NFS4ERR_SERVERFAULT);
+	/* Sent afresh elsewhere, what it has seen would reach it twice. */
+	finish(task, task->in_doubt ? CB_END_FAILED : CB_END_DOWN,
+		NFS4ERR_SERVERFAULT);
 }
 
 static void reconnect_task(struct rpc_job *job)
@@ -302,6 +310,7 @@ static void call_done(
 		arena_fini(&arena);
 		return;
 	case RPC_OUT_LOST:
+		task->in_doubt = true;
 		connection_lost(task);
 		return;
 	case RPC_OUT_TIMEOUT:

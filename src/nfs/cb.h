@@ -56,6 +56,7 @@ struct cb_task {
 	/* client->cb_waiting, for a slot; server->cb_retries, for a timer. */
 	struct list waiting;
 	struct cb_slot slot;
+	bool in_doubt; /* sent, then the connection was lost: was it seen? */
 	bool settling; /* a lone CB_SEQUENCE first: the slot is in doubt */
 	unsigned tries;
 	uint8_t *request; /* kept for a retry */
