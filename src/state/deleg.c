@@ -274,26 +274,33 @@ static bool flush_for_return(struct deleg *d)
 	return true;
 }
 
-/* True when nothing is pending any more, or the client waited long enough. */
-static bool drain_for_return(struct deleg *d)
+/* Send what is pending and wait for its answer, as a mutator waits. */
+enum drain {
+	DRAINED,
+	DRAIN_PENDING,
+	DRAIN_LATE, /* the client waited long enough: return it as it is */
+};
+
+static enum drain drain_for_return(struct deleg *d)
 {
 	struct deleg_books *b = deleg_books(d);
 	uint64_t deadline;
 
 	if (notifyq_is_idle(&d->queue))
-		return true;
+		return DRAINED;
 	if (!flush_for_return(d)) {
 		counter_add(&b->late_returns, 1);
-		return true;
+		return DRAIN_LATE;
 	}
 	deadline = books_now_ms(b) + state_get_config(b->state)->recall_wait_ms;
 	for (;;) {
 		uint64_t seen = deleg_generation(b);
 
 		if (notifyq_is_idle(&d->queue))
-			return true;
+			return DRAINED;
 		if (!deleg_wait(b, seen, deadline))
-			return notifyq_is_idle(&d->queue);
+			return notifyq_is_idle(&d->queue) ? DRAINED
+							  : DRAIN_PENDING;
 	}
 }
 
@@ -313,22 +320,38 @@ static nfsstat4 status_of_ended(const struct deleg *d)
 	}
 }
 
-nfsstat4 deleg_return(struct stateid *sid, const struct fileid *id)
+/*
+ * The end, if the queue is still empty now that nothing can be queued: what
+ * came since the look at it must be delivered first (DD-15).
+ */
+static nfsstat4 return_drained(struct deleg *d, bool late)
 {
-	struct deleg *d = deleg_of(sid);
 	bool first;
 	int refs;
 
-	if (!is_on(d, id))
-		return NFS4ERR_BAD_STATEID;
-	if (!drain_for_return(d))
+	lock_acquire(&d->sid.node->lock);
+	if (is_live(d) && !late && !notifyq_is_idle(&d->queue)) {
+		lock_release(&d->sid.node->lock);
 		return NFS4ERR_DELAY;
-	lock_acquire(&sid->node->lock);
+	}
 	first = end_locked(d, DELEG_RETURNED, &refs);
-	lock_release(&sid->node->lock);
+	lock_release(&d->sid.node->lock);
 	if (!first)
 		return status_of_ended(d);
-	stateid_remove(sid);
+	stateid_remove(&d->sid);
 	put_refs(d, refs);
 	return NFS4_OK;
+}
+
+nfsstat4 deleg_return(struct stateid *sid, const struct fileid *id)
+{
+	struct deleg *d = deleg_of(sid);
+	enum drain drain;
+
+	if (!is_on(d, id))
+		return NFS4ERR_BAD_STATEID;
+	drain = drain_for_return(d);
+	if (drain == DRAIN_PENDING)
+		return NFS4ERR_DELAY;
+	return return_drained(d, drain == DRAIN_LATE);
 }

@@ -144,6 +144,43 @@ static void test_return_waits_a_moment_itself(void **state)
 	end(&t);
 }
 
+static void *return_it(void *arg)
+{
+	struct one *t = arg;
+	static nfsstat4 status;
+
+	status = deleg_return(&t->d->sid, &t->id);
+	return &status;
+}
+
+/* An event that is queued and taken between the look and the end. */
+static void test_return_sees_what_came_in_between(void **state)
+{
+	struct one t;
+	struct timespec pause = {.tv_nsec = 20000000};
+	struct dir_change change = {
+		.kind = CHANGE_ADD_ENTRY, .entry.name = name_from_str("x")};
+	struct dir_event *e = dir_event_new(&change, 0), *taken[8];
+	pthread_t returner;
+	void *status;
+
+	begin(&t);
+	lock_acquire(&t.d->sid.node->lock);
+	pthread_create(&returner, NULL, return_it, &t);
+	nanosleep(&pause, NULL); /* it has looked, and waits for the lock */
+	notifyq_put(&t.d->queue, e, state_get_config(t.st.w.state));
+	dir_event_put(e);
+	assert_int_equal(batch_take(t.d, taken, 8), 1);
+	dir_event_put(taken[0]);
+	lock_release(&t.d->sid.node->lock);
+	pthread_join(returner, &status);
+	assert_int_equal(*(nfsstat4 *)status, NFS4ERR_DELAY);
+	assert_int_equal(t.d->state, DELEG_ACTIVE);
+	batch_done(deleg_ref(t.d), 1, BATCH_OK);
+	assert_int_equal(deleg_return(&t.d->sid, &t.id), NFS4_OK);
+	end(&t);
+}
+
 static void test_stale_handle_forgets(void **state)
 {
 	struct one t;
@@ -452,6 +489,7 @@ int main(void)
 		cmocka_unit_test(test_return_waits_for_what_is_pending),
 		cmocka_unit_test(test_return_does_not_wait_for_ever),
 		cmocka_unit_test(test_return_waits_a_moment_itself),
+		cmocka_unit_test(test_return_sees_what_came_in_between),
 		cmocka_unit_test(test_stale_handle_forgets),
 		cmocka_unit_test(test_window_zero_sends_at_once),
 		cmocka_unit_test(test_a_full_batch_does_not_wait),
