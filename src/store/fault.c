@@ -442,6 +442,47 @@ static void fault_unpin(struct store *s, const struct fileid *id)
 	f->below->ops->unpin(f->below, id);
 }
 
+static int fault_observe(struct store *s, const struct store_observer *observer)
+{
+	struct fault *f = fault_of(s);
+	int err = enter(f, STORE_CALL_OBSERVE);
+
+	return err ? err : f->below->ops->observe(f->below, observer);
+}
+
+static int fault_watch(
+	struct store *s, const struct fileid *id, enum store_watch what)
+{
+	struct fault *f = fault_of(s);
+	int err = enter(f, STORE_CALL_WATCH);
+
+	return err ? err : f->below->ops->watch(f->below, id, what);
+}
+
+static void fault_unwatch(
+	struct store *s, const struct fileid *id, enum store_watch what)
+{
+	struct fault *f = fault_of(s);
+
+	f->below->ops->unwatch(f->below, id, what);
+}
+
+static void fault_read_watch_stats(
+	struct store *s, struct store_watch_stats *ret)
+{
+	struct fault *f = fault_of(s);
+
+	f->below->ops->read_watch_stats(f->below, ret);
+}
+
+static void fault_note_outside(
+	struct store *s, const struct fileid *dir, struct dir_change *change)
+{
+	struct fault *f = fault_of(s);
+
+	f->below->ops->note_outside(f->below, dir, change);
+}
+
 static const struct store_ops fault_ops = {
 	.free = fault_free,
 	.root = fault_root,
@@ -480,6 +521,11 @@ static const struct store_ops fault_ops = {
 	.xattr_remove = fault_xattr_remove,
 	.pin = fault_pin,
 	.unpin = fault_unpin,
+	.observe = fault_observe,
+	.watch = fault_watch,
+	.unwatch = fault_unwatch,
+	.read_watch_stats = fault_read_watch_stats,
+	.note_outside = fault_note_outside,
 };
 
 struct store *fault_new(struct store *below)

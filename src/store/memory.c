@@ -20,6 +20,7 @@ static void mem_free(struct store *s)
 		cursor--; /* the bucket may hold more */
 	}
 	htab_fini(&m->nodes);
+	cond_fini(&m->reported);
 	lock_fini(&m->lock);
 	free(m);
 }
@@ -272,6 +273,11 @@ static const struct store_ops memory_ops = {
 	.xattr_remove = mem_xattr_remove,
 	.pin = mem_pin,
 	.unpin = mem_unpin,
+	.observe = mem_observe,
+	.watch = mem_watch,
+	.unwatch = mem_unwatch,
+	.read_watch_stats = mem_read_watch_stats,
+	.note_outside = mem_note_outside,
 };
 
 static int make_root(struct memory *m)
@@ -303,6 +309,7 @@ struct store *memory_new(struct clock *clock, struct dirindex *index)
 	m->write_verifier = rand_u64();
 	m->next_inode = 2;
 	lock_init(&m->lock, LOCK_STORE);
+	cond_init(&m->reported);
 	if (make_root(m)) {
 		mem_free(&m->store);
 		return NULL;
@@ -314,52 +321,4 @@ void memory_set_index(struct store *s, struct dirindex *index)
 {
 	assert(s->ops == &memory_ops);
 	memory_of(s)->index = index;
-}
-
-int memory_local_create(
-	struct store *s, const struct fileid *dir, struct name name)
-{
-	struct memory *m = memory_of(s);
-	struct mem_node *d, *n;
-	int err;
-
-	assert(s->ops == &memory_ops);
-	scope_lock(&m->lock);
-	err = mem_find_dir(m, dir, &d);
-	if (err)
-		return err;
-	if (mem_entry_find(d, name))
-		return -EEXIST;
-	n = mem_node_new(m, OBJECT_FILE);
-	if (!n)
-		return -ENOMEM;
-	n->attr.mode = 0644;
-	err = mem_entry_add(m, d, name, n);
-	if (err)
-		mem_node_free(m, n);
-	return err;
-}
-
-int memory_local_remove(
-	struct store *s, const struct fileid *dir, struct name name)
-{
-	struct memory *m = memory_of(s);
-	struct mem_entry *e;
-	struct mem_node *d, *child;
-	int err;
-
-	assert(s->ops == &memory_ops);
-	scope_lock(&m->lock);
-	err = mem_find_dir(m, dir, &d);
-	if (err)
-		return err;
-	e = mem_entry_find(d, name);
-	if (!e)
-		return -ENOENT;
-	child = e->child;
-	if (mem_is_full(child))
-		return -ENOTEMPTY;
-	mem_entry_remove(m, d, e);
-	mem_node_release(m, child);
-	return 0;
 }

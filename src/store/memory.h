@@ -24,13 +24,4 @@ struct store *memory_new(struct clock *clock, struct dirindex *index);
  */
 void memory_set_index(struct store *s, struct dirindex *index);
 
-/*
- * Change something as another process of the host would: behind the server's
- * back, without an index note. Tests use it for local changes.
- */
-int memory_local_create(
-	struct store *s, const struct fileid *dir, struct name name);
-int memory_local_remove(
-	struct store *s, const struct fileid *dir, struct name name);
-
 #endif

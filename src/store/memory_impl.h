@@ -43,6 +43,8 @@ struct mem_node {
 	struct htab_link link; /* in memory.nodes, by inode number */
 	struct attr attr;      /* space_used is worked out when asked */
 	unsigned pins;
+	unsigned watched[STORE_WATCHES];
+	bool was_watched; /* STORE_WATCH_ENTRIES, and goes on for ever */
 	struct list xattrs;
 	bool exclusive; /* made by an exclusive create with `verifier` */
 	uint64_t verifier;
@@ -77,7 +79,12 @@ struct memory {
 	struct htab nodes;
 	struct mem_node *root;
 	uint64_t next_inode;
-	uint64_t pages; /* of all files */
+	uint64_t pages;                 /* of all files */
+	struct store_observer observer; /* `outside` NULL: nobody */
+	struct store_watch_stats watches;
+	unsigned reporting; /* reports that are running now */
+	struct cond reported;
+	bool mute; /* tests: reports get lost */
 };
 
 static inline struct memory *memory_of(struct store *s)
@@ -184,6 +191,16 @@ int mem_link(struct store *s, const struct cred *cred, const struct fileid *id,
 int mem_remove(struct store *s, const struct cred *cred,
 	const struct fileid *dir, struct name name, struct dir_change *change);
 
+/* The changes themselves: the lock is taken inside, the index not told. */
+int mem_create_entry(struct memory *m, const struct cred *cred,
+	const struct fileid *dir, struct name name, const struct store_new *new,
+	struct fileid *ret);
+int mem_link_entry(struct memory *m, const struct cred *cred,
+	const struct fileid *id, const struct fileid *dir, struct name name);
+int mem_remove_entry(struct memory *m, const struct cred *cred,
+	const struct fileid *dir, struct name name, struct fileid *victim,
+	bool *was_dir);
+
 /* @child may be taken out of @dir by @cred: 0, -EACCES or -EPERM. */
 int mem_may_remove(const struct cred *cred, const struct mem_node *dir,
 	const struct mem_node *child);
@@ -197,6 +214,19 @@ void mem_note(
 
 /* memory_rename.c */
 
+/* What was done, for the changes to tell. */
+struct mem_renamed {
+	struct fileid source;
+	struct fileid victim; /* len 0: none */
+	bool victim_was_dir;
+	bool nothing;
+};
+
+/* The rename itself: the lock is taken inside, the index not told. */
+int mem_rename_entry(struct memory *m, const struct cred *cred,
+	const struct fileid *from_dir, struct name from,
+	const struct fileid *to_dir, struct name to, struct mem_renamed *done);
+
 int mem_check_rename(struct store *s, const struct cred *cred,
 	const struct fileid *from_dir, struct name from,
 	const struct fileid *to_dir, struct name to,
@@ -206,6 +236,29 @@ int mem_rename(struct store *s, const struct cred *cred,
 	const struct fileid *to_dir, struct name to,
 	struct dir_change *from_change, struct dir_change *to_change,
 	bool *nothing);
+
+/* memory_outside.c */
+
+int mem_observe(struct store *s, const struct store_observer *observer);
+int mem_watch(struct store *s, const struct fileid *id, enum store_watch what);
+void mem_unwatch(
+	struct store *s, const struct fileid *id, enum store_watch what);
+void mem_read_watch_stats(struct store *s, struct store_watch_stats *ret);
+void mem_note_outside(
+	struct store *s, const struct fileid *dir, struct dir_change *change);
+
+/* The object goes, and who watched it. */
+void mem_forget_watches(struct memory *m, struct mem_node *n);
+
+/* Tell the observer. The lock is not held. */
+void mem_report(struct memory *m, const struct outside *o);
+
+/*
+ * Is a change of the object's data or attributes, made by its name in @dir,
+ * seen by anybody? The lock is not held.
+ */
+bool mem_sees_object(
+	struct memory *m, const struct fileid *dir, const struct fileid *id);
 
 /* memory_xattr.c */
 

@@ -156,7 +156,7 @@ static int init_node(struct memory *m, const struct cred *cred,
 	return err;
 }
 
-static int create_locked(struct memory *m, const struct cred *cred,
+int mem_create_entry(struct memory *m, const struct cred *cred,
 	const struct fileid *dir, struct name name, const struct store_new *new,
 	struct fileid *ret)
 {
@@ -187,7 +187,7 @@ int mem_create(struct store *s, const struct cred *cred,
 	struct fileid *ret, struct dir_change *change)
 {
 	struct memory *m = memory_of(s);
-	int err = create_locked(m, cred, dir, name, new, ret);
+	int err = mem_create_entry(m, cred, dir, name, new, ret);
 
 	if (err)
 		return err;
@@ -228,7 +228,7 @@ int mem_check_link(struct store *s, const struct cred *cred,
 	return check_link(m, cred, id, dir, name, &child, &d);
 }
 
-static int link_locked(struct memory *m, const struct cred *cred,
+int mem_link_entry(struct memory *m, const struct cred *cred,
 	const struct fileid *id, const struct fileid *dir, struct name name)
 {
 	struct mem_node *child, *d;
@@ -243,7 +243,7 @@ int mem_link(struct store *s, const struct cred *cred, const struct fileid *id,
 	const struct fileid *dir, struct name name, struct dir_change *change)
 {
 	struct memory *m = memory_of(s);
-	int err = link_locked(m, cred, id, dir, name);
+	int err = mem_link_entry(m, cred, id, dir, name);
 
 	if (err)
 		return err;
@@ -289,7 +289,7 @@ int mem_check_remove(struct store *s, const struct cred *cred,
 	return 0;
 }
 
-static int remove_locked(struct memory *m, const struct cred *cred,
+int mem_remove_entry(struct memory *m, const struct cred *cred,
 	const struct fileid *dir, struct name name, struct fileid *victim,
 	bool *was_dir)
 {
@@ -315,7 +315,7 @@ int mem_remove(struct store *s, const struct cred *cred,
 	struct memory *m = memory_of(s);
 	struct fileid *victim = &change->entry.child;
 	bool was_dir;
-	int err = remove_locked(m, cred, dir, name, victim, &was_dir);
+	int err = mem_remove_entry(m, cred, dir, name, victim, &was_dir);
 
 	if (err)
 		return err;

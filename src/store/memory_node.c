@@ -105,6 +105,7 @@ static void entries_free(struct mem_node *dir)
 void mem_node_free(struct memory *m, struct mem_node *n)
 {
 	htab_remove(&m->nodes, &n->link);
+	mem_forget_watches(m, n);
 	if (n->attr.type == OBJECT_DIR)
 		entries_free(n);
 	mem_pages_free(m, &n->pages);

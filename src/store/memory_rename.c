@@ -146,16 +146,8 @@ int mem_check_rename(struct store *s, const struct cred *cred,
 	return 0;
 }
 
-/* What was done, for the changes to tell. */
-struct renamed {
-	struct fileid source;
-	struct fileid victim; /* len 0: none */
-	bool victim_was_dir;
-	bool nothing;
-};
-
 static void drop_victim(
-	struct memory *m, const struct renaming *r, struct renamed *done)
+	struct memory *m, const struct renaming *r, struct mem_renamed *done)
 {
 	struct mem_node *victim = r->victim->child;
 
@@ -165,9 +157,9 @@ static void drop_victim(
 	mem_node_release(m, victim);
 }
 
-static int rename_locked(struct memory *m, const struct cred *cred,
+int mem_rename_entry(struct memory *m, const struct cred *cred,
 	const struct fileid *from_dir, struct name from,
-	const struct fileid *to_dir, struct name to, struct renamed *done)
+	const struct fileid *to_dir, struct name to, struct mem_renamed *done)
 {
 	struct mem_node *source;
 	struct renaming r;
@@ -195,7 +187,7 @@ static int rename_locked(struct memory *m, const struct cred *cred,
 }
 
 static void tell_overwritten(
-	struct dir_change *c, struct name to, const struct renamed *done)
+	struct dir_change *c, struct name to, const struct mem_renamed *done)
 {
 	c->has_overwritten = done->victim.len > 0;
 	if (!c->has_overwritten)
@@ -205,7 +197,7 @@ static void tell_overwritten(
 }
 
 static void tell_inside(struct memory *m, const struct fileid *dir,
-	struct name from, struct name to, const struct renamed *done,
+	struct name from, struct name to, const struct mem_renamed *done,
 	struct dir_change *c)
 {
 	c->kind = CHANGE_RENAME_ENTRY;
@@ -218,7 +210,7 @@ static void tell_inside(struct memory *m, const struct fileid *dir,
 }
 
 static void tell_removed(struct memory *m, const struct fileid *dir,
-	struct name from, const struct renamed *done, struct dir_change *c)
+	struct name from, const struct mem_renamed *done, struct dir_change *c)
 {
 	c->kind = CHANGE_REMOVE_ENTRY;
 	c->entry.name = from;
@@ -227,7 +219,7 @@ static void tell_removed(struct memory *m, const struct fileid *dir,
 }
 
 static void tell_added(struct memory *m, const struct fileid *dir,
-	struct name to, const struct renamed *done, struct dir_change *c)
+	struct name to, const struct mem_renamed *done, struct dir_change *c)
 {
 	c->kind = CHANGE_ADD_ENTRY;
 	c->entry.name = to;
@@ -243,8 +235,8 @@ int mem_rename(struct store *s, const struct cred *cred,
 	bool *nothing)
 {
 	struct memory *m = memory_of(s);
-	struct renamed done = {0};
-	int err = rename_locked(m, cred, from_dir, from, to_dir, to, &done);
+	struct mem_renamed done = {0};
+	int err = mem_rename_entry(m, cred, from_dir, from, to_dir, to, &done);
 
 	if (err)
 		return err;

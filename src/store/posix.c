@@ -117,6 +117,35 @@ void posix_unpin(struct store *s, const struct fileid *id)
 	fh_unpin(&posix_of(s)->cache, id);
 }
 
+static int posix_observe(struct store *s, const struct store_observer *observer)
+{
+	return observer ? -EOPNOTSUPP : 0;
+}
+
+static int posix_watch(
+	struct store *s, const struct fileid *id, enum store_watch what)
+{
+	return -EOPNOTSUPP;
+}
+
+static void posix_unwatch(
+	struct store *s, const struct fileid *id, enum store_watch what)
+{
+}
+
+static void posix_read_watch_stats(
+	struct store *s, struct store_watch_stats *ret)
+{
+}
+
+static void posix_note_outside(
+	struct store *s, const struct fileid *dir, struct dir_change *change)
+{
+	struct posix *p = posix_of(s);
+
+	dirindex_note(p->index, &p->source, dir, change);
+}
+
 static const struct store_ops posix_ops = {
 	.free = posix_free,
 	.root = posix_root,
@@ -155,6 +184,11 @@ static const struct store_ops posix_ops = {
 	.xattr_remove = posix_xattr_remove,
 	.pin = posix_pin,
 	.unpin = posix_unpin,
+	.observe = posix_observe,
+	.watch = posix_watch,
+	.unwatch = posix_unwatch,
+	.read_watch_stats = posix_read_watch_stats,
+	.note_outside = posix_note_outside,
 };
 
 void posix_trim(struct store *s, uint64_t idle_ms)

@@ -55,6 +55,8 @@ static const char *const call_names[STORE_CALLS] = {
 	[STORE_CALL_XATTR_LIST] = "xattr_list",
 	[STORE_CALL_XATTR_REMOVE] = "xattr_remove",
 	[STORE_CALL_PIN] = "pin",
+	[STORE_CALL_OBSERVE] = "observe",
+	[STORE_CALL_WATCH] = "watch",
 };
 
 struct store_call_stats store_call_stats(enum store_call call)
@@ -740,4 +742,39 @@ void store_unpin(struct store *s, const struct fileid *id)
 {
 	assert_fileid(id);
 	s->ops->unpin(s, id);
+}
+
+int store_observe(struct store *s, const struct store_observer *observer)
+{
+	assert(!observer || observer->outside);
+	return counted(STORE_CALL_OBSERVE, s->ops->observe(s, observer));
+}
+
+int store_watch(struct store *s, const struct fileid *id, enum store_watch what)
+{
+	assert_fileid(id);
+	assert(what < STORE_WATCHES);
+	return counted(STORE_CALL_WATCH, s->ops->watch(s, id, what));
+}
+
+void store_unwatch(
+	struct store *s, const struct fileid *id, enum store_watch what)
+{
+	assert_fileid(id);
+	assert(what < STORE_WATCHES);
+	s->ops->unwatch(s, id, what);
+}
+
+void store_read_watch_stats(struct store *s, struct store_watch_stats *ret)
+{
+	*ret = (struct store_watch_stats){0};
+	s->ops->read_watch_stats(s, ret);
+}
+
+void store_note_outside(
+	struct store *s, const struct fileid *dir, struct dir_change *change)
+{
+	assert_fileid(dir);
+	assert_name(change->entry.name);
+	s->ops->note_outside(s, dir, change);
 }

@@ -31,6 +31,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "store/outside.h"
 #include "vocab/attr.h"
 #include "vocab/change.h"
 #include "vocab/cred.h"
@@ -75,6 +76,8 @@ enum store_call {
 	STORE_CALL_XATTR_LIST,
 	STORE_CALL_XATTR_REMOVE,
 	STORE_CALL_PIN,
+	STORE_CALL_OBSERVE,
+	STORE_CALL_WATCH,
 	STORE_CALLS
 };
 
@@ -353,6 +356,41 @@ int store_pin(struct store *s, const struct fileid *id);
 void store_unpin(struct store *s, const struct fileid *id);
 
 /*
+ * Outside changes (outside.h). @observer (copied) hears of them until it is
+ * replaced; NULL: by nobody, and when that returns no report is running, nor
+ * anything watched. -EOPNOTSUPP: this store cannot tell of them; -EPERM: it
+ * lacks the privilege.
+ */
+int store_observe(struct store *s, const struct store_observer *observer);
+
+/*
+ * Watch @id: of each change of this kind that happens after the return there
+ * will be a report. Watches count. Watching STORE_WATCH_END again after
+ * OUTSIDE_MOVED takes one that follows the move; the old one is to be undone.
+ * -EOPNOTSUPP: nobody observes, or the store cannot; -ENOSPC: as many objects
+ * are watched as may be; -ENOTDIR; -ESTALE.
+ */
+int store_watch(
+	struct store *s, const struct fileid *id, enum store_watch what);
+
+/*
+ * Undo one such call. A store may go on watching STORE_WATCH_ENTRIES as long as
+ * it has room, so that to watch again is cheap: then OUTSIDE_UNWATCHED is
+ * reported when it stops. Never fails; @id may be gone.
+ */
+void store_unwatch(
+	struct store *s, const struct fileid *id, enum store_watch what);
+
+void store_read_watch_stats(struct store *s, struct store_watch_stats *ret);
+
+/*
+ * An outside change of @dir, found out by looking: @change has kind, names and
+ * children. Fills in the rest as the changes above do.
+ */
+void store_note_outside(
+	struct store *s, const struct fileid *dir, struct dir_change *change);
+
+/*
  * What a store implements: one member per function above, same meaning, same
  * arguments. None may be NULL; a store without a feature returns -EOPNOTSUPP.
  */
@@ -445,6 +483,15 @@ struct store_ops {
 		const struct fileid *id, struct name name);
 	int (*pin)(struct store *s, const struct fileid *id);
 	void (*unpin)(struct store *s, const struct fileid *id);
+	int (*observe)(struct store *s, const struct store_observer *observer);
+	int (*watch)(struct store *s, const struct fileid *id,
+		enum store_watch what);
+	void (*unwatch)(struct store *s, const struct fileid *id,
+		enum store_watch what);
+	void (*read_watch_stats)(
+		struct store *s, struct store_watch_stats *ret);
+	void (*note_outside)(struct store *s, const struct fileid *dir,
+		struct dir_change *change);
 };
 
 #endif

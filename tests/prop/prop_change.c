@@ -28,7 +28,7 @@
 #include "base/rand.h"
 #include "client/nfsc_files.h"
 #include "nfs/fh.h"
-#include "store/memory.h"
+#include "store/memory_foreign.h"
 #include "testserver.h"
 
 #define READERS 2
@@ -501,8 +501,9 @@ static void change_locally(void)
 
 	must(fh_decode(t.server.server, &wire, &fh), "a filehandle");
 	begin(dir);
-	if (memory_local_create(t.server.below, &fh.id, name) < 0)
-		must(memory_local_remove(t.server.below, &fh.id, name),
+	if (memory_foreign_create(
+		    t.server.below, &fh.id, name, OBJECT_FILE, NULL) < 0)
+		must(memory_foreign_remove(t.server.below, &fh.id, name),
 			"a local change");
 	end(dir);
 	t.locals++;

@@ -182,6 +182,19 @@ static int call_content(struct rig *r, enum store_call call)
 	}
 }
 
+static void deaf(void *ctx, const struct outside *what)
+{
+}
+
+static int call_watch(struct rig *r, enum store_call call)
+{
+	const struct store_observer observer = {.outside = deaf};
+
+	if (call == STORE_CALL_OBSERVE)
+		return store_observe(r->fault, &observer);
+	return store_watch(r->fault, &r->file, STORE_WATCH_OBJECT);
+}
+
 static int call_any(struct rig *r, enum store_call call)
 {
 	switch (call) {
@@ -192,6 +205,9 @@ static int call_any(struct rig *r, enum store_call call)
 		return call_object(r, call);
 	case STORE_CALL_SETATTR ... STORE_CALL_XATTR_REMOVE:
 		return call_content(r, call);
+	case STORE_CALL_OBSERVE:
+	case STORE_CALL_WATCH:
+		return call_watch(r, call);
 	default:
 		return call_name(r, call);
 	}

@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "store/memory_foreign.h"
 #include "testutil.h"
 
 struct count {
@@ -70,6 +71,12 @@ static void test_time_stands_still(void **state)
 	test_store_fini(&t);
 }
 
+static int foreign_create(struct test_store *t, struct name name)
+{
+	return memory_foreign_create(
+		t->store, &t->root, name, OBJECT_FILE, NULL);
+}
+
 static void test_local_changes_show(void **state)
 {
 	struct name name = name_from_str("local");
@@ -78,14 +85,15 @@ static void test_local_changes_show(void **state)
 	test_store_init(&t);
 	assert_int_equal(count_dir(&t, &t.root), 0);
 	/* In one tick with the fill, and later: neither is missed. */
-	assert_int_equal(memory_local_create(t.store, &t.root, name), 0);
-	assert_int_equal(memory_local_create(t.store, &t.root, name), -EEXIST);
+	assert_int_equal(foreign_create(&t, name), 0);
+	assert_int_equal(foreign_create(&t, name), -EEXIST);
 	assert_int_equal(count_dir(&t, &t.root), 1);
 	clock_advance_ms(&t.clock, 100);
 	assert_int_equal(count_dir(&t, &t.root), 1);
 	clock_advance_ms(&t.clock, 100);
-	assert_int_equal(memory_local_remove(t.store, &t.root, name), 0);
-	assert_int_equal(memory_local_remove(t.store, &t.root, name), -ENOENT);
+	assert_int_equal(memory_foreign_remove(t.store, &t.root, name), 0);
+	assert_int_equal(
+		memory_foreign_remove(t.store, &t.root, name), -ENOENT);
 	assert_int_equal(count_dir(&t, &t.root), 0);
 	test_store_fini(&t);
 }
