@@ -4,14 +4,14 @@
 #include <string.h>
 
 #include "base/htab.h"
-#include "wire/fattr4.h"
-#include "wire/nfs4_xdr.h"
+#include "wire/notify4.h"
 
 uint64_t dirnotify_verifier(const verifier4 verifier)
 {
-	uint64_t v;
+	uint64_t v = 0;
 
-	memcpy(&v, verifier, sizeof(v));
+	for (size_t i = 0; i < NFS4_VERIFIER_SIZE; i++)
+		v = v << 8 | (uint8_t)verifier[i];
 	return v;
 }
 
@@ -32,116 +32,64 @@ static uint32_t owner_number(struct xdr_opaque owner)
 	return (uint32_t)number;
 }
 
+static struct dircache_entry entry_of(
+	struct name name, uint64_t cookie, const struct fattr4_values *values)
+{
+	struct dircache_entry entry = {
+		.name = name,
+		.cookie = cookie,
+		.mask = values->mask,
+		.attr = values->attr,
+		.handle = values->fh,
+	};
+
+	if (bitmap4_has(&values->mask, FATTR4_OWNER))
+		entry.attr.uid = owner_number(values->owner);
+	if (bitmap4_has(&values->mask, FATTR4_OWNER_GROUP))
+		entry.attr.gid = owner_number(values->group);
+	return entry;
+}
+
 nfsstat4 dirnotify_entry(const component4 *name, const fattr4 *attrs,
 	uint64_t cookie, struct dircache_entry *ret)
 {
 	struct fattr4_values values;
 	nfsstat4 status = fattr4_decode(attrs, &values);
 
-	*ret = (struct dircache_entry){
-		.name = {.len = name->len, .data = (const char *)name->data},
-		.cookie = cookie,
-	};
 	if (status != NFS4_OK)
 		return status;
-	ret->mask = values.mask;
-	ret->attr = values.attr;
-	ret->handle = values.fh;
-	if (bitmap4_has(&values.mask, FATTR4_OWNER))
-		ret->attr.uid = owner_number(values.owner);
-	if (bitmap4_has(&values.mask, FATTR4_OWNER_GROUP))
-		ret->attr.gid = owner_number(values.group);
+	*ret = entry_of((struct name){name->len, (const char *)name->data},
+		cookie, &values);
 	return NFS4_OK;
 }
 
-static nfsstat4 from_entry(
-	const notify_entry4 *given, uint64_t cookie, struct dircache_entry *ret)
+/* ---- changes ---- */
+
+/* What is gone, or has another name now: no attributes are told of it. */
+static struct dircache_entry bare(const struct change_entry *given)
 {
-	return dirnotify_entry(&given->ne_file, &given->ne_attrs, cookie, ret);
+	return (struct dircache_entry){
+		.name = given->name, .cookie = given->cookie};
 }
 
-static nfsstat4 from_old(
-	const notify_remove4 *given, struct dircache_entry *ret)
+static struct dircache_change change_of(const struct notify4_event *event)
 {
-	return from_entry(
-		&given->nrm_old_entry, given->nrm_old_entry_cookie, ret);
-}
+	const struct dir_change *c = &event->change;
 
-/* ---- the six bodies ---- */
-
-static nfsstat4 from_add(const notify_add4 *given, struct dircache_change *ret)
-{
-	uint64_t cookie = given->nad_new_entry_cookie.count
-		? given->nad_new_entry_cookie.items[0]
-		: COOKIE_NONE;
-	nfsstat4 status =
-		from_entry(&given->nad_new_entry, cookie, &ret->entry);
-
-	if (status == NFS4_OK && given->nad_old_entry.count) {
-		ret->has_overwritten = true;
-		status = from_old(
-			&given->nad_old_entry.items[0], &ret->overwritten);
-	}
-	if (given->nad_prev_entry.count) {
-		const prev_entry4 *prev = &given->nad_prev_entry.items[0];
-		const component4 *name = &prev->pe_prev_entry.ne_file;
-
-		ret->has_previous = true;
-		ret->previous = (struct name){
-			.len = name->len, .data = (const char *)name->data};
-		ret->previous_cookie = prev->pe_prev_entry_cookie;
-	}
-	ret->last = given->nad_last_entry;
-	return status;
-}
-
-static nfsstat4 get_attrs(struct xdr *x, struct dircache_change *ret)
-{
-	notify_attr4 body;
-
-	if (!nfs4_get_notify_attr4(x, &body))
-		return NFS4ERR_BADXDR;
-	return from_entry(&body.na_changed_entry, COOKIE_NONE, &ret->entry);
-}
-
-static nfsstat4 get_remove(struct xdr *x, struct dircache_change *ret)
-{
-	notify_remove4 body;
-
-	if (!nfs4_get_notify_remove4(x, &body))
-		return NFS4ERR_BADXDR;
-	return from_old(&body, &ret->entry);
-}
-
-static nfsstat4 get_add(struct xdr *x, struct dircache_change *ret)
-{
-	notify_add4 body;
-
-	if (!nfs4_get_notify_add4(x, &body))
-		return NFS4ERR_BADXDR;
-	return from_add(&body, ret);
-}
-
-static nfsstat4 get_rename(struct xdr *x, struct dircache_change *ret)
-{
-	notify_rename4 body;
-	nfsstat4 status;
-
-	if (!nfs4_get_notify_rename4(x, &body))
-		return NFS4ERR_BADXDR;
-	status = from_old(&body.nrn_old_entry, &ret->old);
-	return status ? status : from_add(&body.nrn_new_entry, ret);
-}
-
-static nfsstat4 get_verifier(struct xdr *x, struct dircache_change *ret)
-{
-	notify_verifier4 body;
-
-	if (!nfs4_get_notify_verifier4(x, &body))
-		return NFS4ERR_BADXDR;
-	ret->old_verifier = dirnotify_verifier(body.nv_old_cookieverf);
-	ret->new_verifier = dirnotify_verifier(body.nv_new_cookieverf);
-	return NFS4_OK;
+	return (struct dircache_change){
+		.kind = c->kind,
+		.entry = entry_of(
+			c->entry.name, c->entry.cookie, &event->values),
+		.old = bare(&c->old),
+		.overwritten = bare(&c->overwritten),
+		.has_overwritten = c->has_overwritten,
+		.has_previous = c->has_previous,
+		.previous = c->previous,
+		.previous_cookie = c->previous_cookie,
+		.last = c->last,
+		.old_verifier = c->old_verifier,
+		.new_verifier = c->new_verifier,
+	};
 }
 
 /* A name no directory can hold would only be passed on to somebody's tool. */
@@ -162,47 +110,33 @@ static bool names_are_good(const struct dircache_change *change)
 			dirnotify_is_name(change->old.name));
 }
 
-static nfsstat4 get_change(
-	struct xdr *x, unsigned type, struct dircache_change *ret)
+static nfsstat4 why_bad(
+	const struct notify4_reader *r, const struct notify4_event *event)
 {
-	typedef nfsstat4 (*get)(struct xdr * x, struct dircache_change * ret);
-	static const get gets[CHANGE_KINDS] = {
-		[CHANGE_CHILD_ATTRS] = get_attrs,
-		[CHANGE_DIR_ATTRS] = get_attrs,
-		[CHANGE_REMOVE_ENTRY] = get_remove,
-		[CHANGE_ADD_ENTRY] = get_add,
-		[CHANGE_RENAME_ENTRY] = get_rename,
-		[CHANGE_COOKIE_VERIFIER] = get_verifier,
-	};
-	nfsstat4 status;
-
-	if (type >= CHANGE_KINDS)
-		return NFS4ERR_INVAL;
-	*ret = (struct dircache_change){.kind = (enum change_kind)type};
-	status = gets[type](x, ret);
-	if (status == NFS4_OK && !names_are_good(ret))
-		status = NFS4ERR_INVAL;
-	return status;
+	if (r->x.nomem)
+		return NFS4ERR_SERVERFAULT;
+	return event->change.kind < CHANGE_KINDS ? NFS4ERR_BADXDR
+						 : NFS4ERR_INVAL;
 }
 
 nfsstat4 dirnotify_decode(const notify4 *given, struct arena *arena,
 	dirnotify_each each, void *ctx)
 {
+	struct notify4_event event = {.change = {.no_position = false}};
+	struct notify4_reader reader;
 	struct dircache_change change;
-	struct xdr x;
-	unsigned type;
-	nfsstat4 status;
+	enum notify4_read got;
 
 	if (given->notify_mask.beyond)
 		return NFS4ERR_INVAL;
-	xdr_init_decode(
-		&x, given->notify_vals.data, given->notify_vals.len, arena);
-	bitmap4_for_each(type, &given->notify_mask) {
-		status = get_change(&x, type, &change);
-		if (status != NFS4_OK)
-			return x.nomem ? NFS4ERR_SERVERFAULT : status;
+	notify4_read_init(&reader, given, arena);
+	while ((got = notify4_read_next(&reader, &event)) ==
+		NOTIFY4_READ_EVENT) {
+		change = change_of(&event);
+		if (!names_are_good(&change))
+			return NFS4ERR_INVAL;
 		if (each(ctx, &change))
 			return NFS4ERR_SERVERFAULT;
 	}
-	return xdr_left(&x) ? NFS4ERR_BADXDR : NFS4_OK;
+	return got == NOTIFY4_READ_END ? NFS4_OK : why_bad(&reader, &event);
 }

@@ -32,7 +32,7 @@ nfsstat4 dirnotify_decode(const notify4 *given, struct arena *arena,
 /* Can it be the name of an entry? 1 to 255 bytes, no '/', no NUL. */
 bool dirnotify_is_name(struct name name);
 
-/* A verifier as a number that can be compared, and nothing else. */
+/* READDIR's verifier as the number that wire/notify4.h makes of it. */
 uint64_t dirnotify_verifier(const verifier4 verifier);
 
 #endif

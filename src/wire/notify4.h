@@ -68,7 +68,8 @@ struct notify4_event {
 	struct dir_change change; /* names point into the buffer */
 	/*
 	 * What was said of change.entry; change.entry.attr has it too, as far
-	 * as values.mask goes. Cookies not given are COOKIE_NONE.
+	 * as values.mask goes. Cookies not given are COOKIE_NONE. Attributes of
+	 * what is gone are not looked at.
 	 */
 	struct fattr4_values values;
 };

@@ -267,7 +267,7 @@ static void test_bad_names(void **state)
 	bytes[5] = 'x';
 	assert_int_equal(decode(1 << 2, bytes, sizeof(bytes), &seen), NFS4_OK);
 	assert_int_equal(
-		decode(1 << 2, empty, sizeof(empty), &seen), NFS4ERR_INVAL);
+		decode(1 << 2, empty, sizeof(empty), &seen), NFS4ERR_BADXDR);
 }
 
 static void test_named_owner(void **state)
