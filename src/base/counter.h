@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Counters that many threads bump and somebody reads now and then. Each
- * thread adds to one of a few cache lines; a read sums them up.
+ * Counters and histograms that many threads bump and somebody reads now and
+ * then. Each thread adds to one of a few cache lines; a read sums them up, and
+ * is no snapshot while others add.
  */
 #ifndef BASE_COUNTER_H
 #define BASE_COUNTER_H
@@ -11,9 +12,11 @@
 
 #define COUNTER_STRIPES 4
 
+/* Padded, not aligned: whoever embeds one allocates with calloc(). */
 struct counter {
 	struct {
-		_Alignas(64) _Atomic int64_t value;
+		_Atomic int64_t value;
+		char other_lines[56];
 	} stripe[COUNTER_STRIPES];
 };
 
@@ -35,5 +38,47 @@ static inline int64_t counter_read(const struct counter *c)
 			&c->stripe[i].value, memory_order_relaxed);
 	return sum;
 }
+
+/*
+ * How often which value was seen, in buckets of powers of two: bucket i counts
+ * those above 2^(i-1) and up to 2^i, the last one all above the one before.
+ */
+#define HISTOGRAM_BUCKETS 24
+
+struct histogram {
+	struct {
+		_Atomic uint64_t sum;
+		_Atomic uint64_t bucket[HISTOGRAM_BUCKETS];
+		char other_lines[56];
+	} stripe[COUNTER_STRIPES];
+};
+
+struct histogram_values {
+	uint64_t sum; /* of all values */
+	uint64_t bucket[HISTOGRAM_BUCKETS];
+};
+
+static inline unsigned histogram_bucket(uint64_t value)
+{
+	unsigned i = value > 1 ? 64 - __builtin_clzll(value - 1) : 0;
+
+	return i < HISTOGRAM_BUCKETS ? i : HISTOGRAM_BUCKETS - 1;
+}
+
+static inline void histogram_add(struct histogram *h, uint64_t value)
+{
+	unsigned mine = counter_stripe();
+
+	atomic_fetch_add_explicit(
+		&h->stripe[mine].bucket[histogram_bucket(value)], 1,
+		memory_order_relaxed);
+	atomic_fetch_add_explicit(
+		&h->stripe[mine].sum, value, memory_order_relaxed);
+}
+
+void histogram_read(const struct histogram *h, struct histogram_values *ret);
+
+/* How many values there were. */
+uint64_t histogram_count(const struct histogram_values *values);
 
 #endif

@@ -34,10 +34,27 @@ static uint64_t answer_ms(const struct nfs_server *server)
 	return ms > 10000 ? 10000 : ms;
 }
 
+static enum count_answer answer_of(enum cb_end end, nfsstat4 status)
+{
+	if (end == CB_END_DOWN)
+		return COUNT_ANSWER_DOWN;
+	if (end != CB_END_ANSWERED)
+		return COUNT_ANSWER_NONE;
+	if (status == NFS4_OK)
+		return COUNT_ANSWER_OK;
+	return status == NFS4ERR_DELAY ? COUNT_ANSWER_DELAY
+				       : COUNT_ANSWER_REFUSED;
+}
+
 static void finish(struct cb_task *task, enum cb_end end, nfsstat4 status)
 {
+	struct nfs_counts *counts = &task->server->counts;
 	struct client *client = task->client;
 
+	if (end != CB_END_NOTHING)
+		counter_add(&counts->callbacks[task->kind->counted_as]
+					      [answer_of(end, status)],
+			1);
 	free(task->request);
 	task->request = NULL;
 	task->client = NULL;

@@ -31,7 +31,7 @@ enum cb_end {
 };
 
 struct cb_kind {
-	const char *name;
+	enum count_callback counted_as;
 	/*
 	 * Put the operation behind CB_SEQUENCE, at most @room bytes. Returns
 	 * how many operations (0 or 1); < 0: nothing to send, give up the slot.

@@ -7,6 +7,7 @@
 #include "nfs/fh.h"
 #include "state/batch.h"
 #include "state/deleg.h"
+#include "state/deleg_count.h"
 #include "state/dirdeleg.h"
 #include "wire/nfs4_xdr.h"
 #include "wire/notify4.h"
@@ -140,6 +141,8 @@ static void notify_done(struct cb_task *task, enum cb_end end, nfsstat4 status)
 	struct notify_task *nt = notify_of(task);
 	enum batch_result result = result_of(nt, end, status);
 
+	if (result == BATCH_OK)
+		deleg_count_delivered(nt->deleg, nt->events, nt->encoded);
 	for (size_t i = 0; i < nt->taken; i++)
 		dir_event_put(nt->events[i]);
 	batch_done(nt->deleg, result == BATCH_OK ? nt->encoded : 0, result);
@@ -147,7 +150,7 @@ static void notify_done(struct cb_task *task, enum cb_end end, nfsstat4 status)
 }
 
 static const struct cb_kind notify_kind = {
-	.name = "CB_NOTIFY",
+	.counted_as = COUNT_CB_NOTIFY,
 	.encode = notify_encode,
 	.done = notify_done,
 	.referring = notify_referring,

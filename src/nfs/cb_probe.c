@@ -16,7 +16,7 @@ static void probe_done(struct cb_task *task, enum cb_end end, nfsstat4 status)
 }
 
 static const struct cb_kind probe_kind = {
-	.name = "CB_SEQUENCE",
+	.counted_as = COUNT_CB_SEQUENCE,
 	.encode = probe_encode,
 	.done = probe_done,
 };

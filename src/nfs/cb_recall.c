@@ -72,7 +72,7 @@ static void recall_done(struct cb_task *task, enum cb_end end, nfsstat4 status)
 }
 
 static const struct cb_kind recall_kind = {
-	.name = "CB_RECALL",
+	.counted_as = COUNT_CB_RECALL,
 	.encode = recall_encode,
 	.done = recall_done,
 	.referring = recall_referring,

@@ -37,7 +37,7 @@ static void recall_any_done(
 }
 
 static const struct cb_kind recall_any_kind = {
-	.name = "CB_RECALL_ANY",
+	.counted_as = COUNT_CB_RECALL_ANY,
 	.encode = recall_any_encode,
 	.done = recall_any_done,
 };

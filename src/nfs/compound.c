@@ -279,8 +279,11 @@ static nfsstat4 encode_result(struct compound *c, size_t mark,
 	return status;
 }
 
-/* Decode, run and answer the next operation; what it says goes on or stops. */
-static nfsstat4 do_operation(struct compound *c)
+/*
+ * Decode, run and answer the next operation; what it says goes on or stops.
+ * *@operation is set when it is one.
+ */
+static nfsstat4 do_operation(struct compound *c, uint32_t *operation)
 {
 	struct xdr *in = &c->call->in;
 	struct xdr *out = &c->call->out;
@@ -300,6 +303,7 @@ static nfsstat4 do_operation(struct compound *c)
 		put_failure(c, mark, OP_ILLEGAL, NFS4ERR_OP_ILLEGAL);
 		return NFS4ERR_OP_ILLEGAL;
 	}
+	*operation = arg.argop;
 	if (!decoded) {
 		put_failure(c, mark, arg.argop, NFS4ERR_BADXDR);
 		return NFS4ERR_BADXDR;
@@ -314,6 +318,15 @@ static nfsstat4 do_operation(struct compound *c)
 		log_debug("%s %s peer=%s", nfs4_op_name(arg.argop),
 			nfs4_status_name(status), rpc_conn_peer(c->call->conn));
 	return encode_result(c, mark, row, &res, status);
+}
+
+static nfsstat4 do_and_count(struct compound *c)
+{
+	uint32_t operation = COUNT_ILLEGAL;
+	nfsstat4 status = do_operation(c, &operation);
+
+	count_operation(&c->server->counts, operation, status);
+	return status;
 }
 
 /* ---- the whole compound ---- */
@@ -368,7 +381,7 @@ static nfsstat4 run_operations(struct compound *c, uint32_t *done)
 		if (c->index == 1 && c->verdict == SLOT_UNCACHED)
 			status = put_uncached(c);
 		else
-			status = do_operation(c);
+			status = do_and_count(c);
 		++*done;
 		if (status != NFS4_OK || c->verdict == SLOT_REPLAY)
 			break;

@@ -7,6 +7,7 @@
 
 #include "nfs/errmap.h"
 #include "state/deleg.h"
+#include "state/deleg_count.h"
 #include "state/dirdeleg.h"
 #include "store/store.h"
 #include "wire/fattr4.h"
@@ -29,6 +30,13 @@ static void unavailable(GET_DIR_DELEGATION4res_non_fatal *res)
 {
 	res->gddrnf_status = GDD4_UNAVAIL;
 	res->gddrnf_will_signal_deleg_avail = false;
+}
+
+/* Before state is asked at all; `unavailable` is the answer. */
+static nfsstat4 refuse(struct compound *c, enum deleg_refusal reason)
+{
+	deleg_count_refused(c->server->state, DELEG_DIR, reason);
+	return NFS4_OK;
 }
 
 static nfsstat4 request_grant(struct compound *c,
@@ -94,9 +102,10 @@ nfsstat4 op_get_dir_delegation(
 	if (status != NFS4_OK)
 		return status;
 	unavailable(answer);
-	if (!may_watch(c) ||
-		store_dir_verifier(store, &c->fh.id, &verifier) < 0)
-		return NFS4_OK;
+	if (!may_watch(c))
+		return refuse(c, DELEG_REFUSED_PERMISSION);
+	if (store_dir_verifier(store, &c->fh.id, &verifier) < 0)
+		return refuse(c, DELEG_REFUSED_STORE);
 	status = request_grant(c, &arg->opget_dir_delegation, &grant);
 	if (status != NFS4_OK || !grant.granted)
 		return status;

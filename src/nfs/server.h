@@ -15,6 +15,7 @@
 #include "base/list.h"
 #include "base/lock.h"
 #include "base/timer.h"
+#include "nfs/count.h"
 #include "rpc/rpc.h"
 #include "state/state.h"
 #include "store/store.h"
@@ -50,6 +51,8 @@ struct nfs_server {
 	struct timers *timers; /* borrowed */
 	struct export export;
 	uint8_t handle_key[16]; /* MAC key of filehandles */
+
+	struct nfs_counts counts;
 
 	atomic_bool stopping;   /* callbacks end at once */
 	struct lock cb_lock;    /* LOCK_CB_RETRIES */

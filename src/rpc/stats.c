@@ -17,6 +17,9 @@ void rpc_read_stats(struct rpc *rpc, struct rpc_stats *ret)
 		.records_refused = counter_read(&s->records_refused),
 		.idle_closed = counter_read(&s->idle_closed),
 		.accept_pauses = counter_read(&s->accept_pauses),
+		.connections_max = rpc->config.max_connections,
+		.threads_max = rpc->config.threads_max,
+		.permits = permit_total(rpc),
 	};
 	scope_lock(&rpc->pool);
 	ret->threads = rpc->threads;

@@ -196,6 +196,8 @@ size_t batch_take(struct deleg *d, struct dir_event **ret, size_t max)
 	d->batch_phase = BATCH_FLIGHT;
 	lock_release(&b->lock);
 	n = notifyq_take(&d->queue, ret, max);
+	if (n && d->tries == 0)
+		deleg_count_sent(d, ret, n);
 	if (n)
 		return n;
 	lock_acquire(&b->lock);
@@ -224,10 +226,8 @@ static enum batch_step step_after(
 	lock_release(&b->lock);
 	if (flight)
 		notifyq_sent(&d->queue, step == BATCH_STEP_NEXT ? sent : 0);
-	if (step == BATCH_STEP_NEXT && sent) {
-		counter_add(&b->notifications, sent);
-		counter_add(&b->batches, 1);
-	}
+	if (step == BATCH_STEP_NEXT && sent)
+		histogram_add(&b->counts.batch_events, sent);
 	return step;
 }
 
@@ -271,10 +271,12 @@ void batch_done(struct deleg *d, size_t sent, enum batch_result result)
 	struct state *s = deleg_books(d)->state;
 	enum batch_step step = step_after(d, result, sent);
 
-	if (step == BATCH_STEP_ERROR)
+	if (step == BATCH_STEP_ERROR) {
 		recall_start(d, RECALL_CALLBACK_ERROR);
-	else if (step == BATCH_STEP_OVERFLOW)
+	} else if (step == BATCH_STEP_OVERFLOW) {
+		deleg_count_overflow(d, DELEG_OVERFLOW_TOO_LARGE);
 		recall_start(d, RECALL_OVERFLOW);
+	}
 	leave_flight(d, step);
 	deleg_put(d);
 	recall_kick(s);

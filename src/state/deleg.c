@@ -54,22 +54,40 @@ void deleg_books_fini(struct deleg_books *b)
 	lock_fini(&b->lock);
 }
 
+static void add_type(
+	const struct deleg_type_counts *from, struct state_stats *to)
+{
+	to->grants += counter_read(&from->granted);
+	to->revocations += counter_read(&from->revoked);
+	for (int r = 0; r < DELEG_REFUSALS; r++)
+		to->refusals += counter_read(&from->refused[r]);
+	for (int r = 0; r < RECALL_REASONS; r++) {
+		uint64_t recalls = counter_read(&from->recalled[r]);
+
+		to->recalls_by_reason[r] += recalls;
+		to->recalls += recalls;
+	}
+}
+
+static void add_events(const struct deleg_counts *from, struct state_stats *to)
+{
+	struct histogram_values batches;
+
+	histogram_read(&from->batch_events, &batches);
+	to->notifications = batches.sum;
+	to->batches = histogram_count(&batches);
+	for (int kind = 0; kind < CHANGE_KINDS; kind++)
+		to->events += counter_read(&from->queued[kind]);
+}
+
 void deleg_books_stats(struct deleg_books *b, struct state_stats *ret)
 {
 	ret->dir_delegs = atomic_load(&b->dir_delegs);
-	ret->grants = counter_read(&b->grants);
-	ret->refusals = counter_read(&b->refusals);
-	ret->revocations = counter_read(&b->revocations);
-	ret->events = counter_read(&b->events);
-	ret->notifications = counter_read(&b->notifications);
-	ret->batches = counter_read(&b->batches);
-	ret->late_returns = counter_read(&b->late_returns);
-	ret->recalls = 0;
-	for (int r = 0; r < RECALL_REASONS; r++) {
-		ret->recalls_by_reason[r] = counter_read(&b->recalls[r]);
-		ret->recalls += ret->recalls_by_reason[r];
-	}
 	ret->notify_bytes = dir_event_bytes();
+	add_events(&b->counts, ret);
+	for (int type = 0; type < DELEG_TYPES; type++)
+		add_type(&b->counts.type[type], ret);
+	ret->late_returns = counter_read(&b->counts.late_returns);
 	ret->overflows = ret->recalls_by_reason[RECALL_OVERFLOW];
 }
 
@@ -144,6 +162,7 @@ bool deleg_insert_locked(struct deleg *d)
 	if (!stateid_insert(&d->sid))
 		return false;
 	list_add_tail(&n->delegs, &d->on_node);
+	deleg_count_made(d);
 	if (d->is_dir)
 		n->dir_delegs++;
 	return true;
@@ -185,6 +204,7 @@ static bool end_locked(struct deleg *d, enum deleg_state to, int *refs)
 	*refs = 0;
 	if (!is_live(d))
 		return false;
+	deleg_count_ended(d, d->state == DELEG_RECALLED);
 	d->state = to;
 	list_del(&d->on_node);
 	if (d->is_dir) {
@@ -214,7 +234,7 @@ void deleg_revoke(struct deleg *d, enum stateid_status status, bool keep)
 		stateid_revoke(&d->sid, status);
 	lock_release(&n->lock);
 	if (first && keep)
-		counter_add(&deleg_books(d)->revocations, 1);
+		deleg_count_revoked(d);
 	if (!keep)
 		stateid_remove(&d->sid);
 	put_refs(d, refs);
@@ -289,7 +309,7 @@ static enum drain drain_for_return(struct deleg *d)
 	if (notifyq_is_idle(&d->queue))
 		return DRAINED;
 	if (!flush_for_return(d)) {
-		counter_add(&b->late_returns, 1);
+		counter_add(&b->counts.late_returns, 1);
 		return DRAIN_LATE;
 	}
 	deadline = books_now_ms(b) + state_get_config(b->state)->recall_wait_ms;

@@ -16,14 +16,13 @@
 #include "base/htab.h"
 #include "base/timer.h"
 #include "state/deleg.h"
+#include "state/deleg_count.h"
 #include "state/holdoff.h"
 
 struct deleg_books {
 	struct state *state;
 	_Atomic uint32_t dir_delegs; /* live ones */
-	struct counter grants, refusals, revocations;
-	struct counter events, notifications, batches, late_returns;
-	struct counter recalls[RECALL_REASONS];
+	struct deleg_counts counts;
 	struct timer batch_timer, recall_timer;
 	struct lock lock; /* LOCK_RECALL: guards all below */
 	struct cond ended;

@@ -254,12 +254,19 @@ static bool is_complete_for(const struct deleg *d, const struct dir_change *c)
 	return !d->order_aware || c->entry.cookie != COOKIE_NONE;
 }
 
+static void overflow(struct deleg *d, enum deleg_overflow cause)
+{
+	deleg_count_overflow(d, cause);
+	recall_start_locked(d, RECALL_OVERFLOW);
+}
+
 /* @e is NULL when it could not be made. */
 static void tell(struct deleg *d, const struct dir_change *c,
 	struct dir_event *e, const struct state_config *config)
 {
 	if (!e || !is_complete_for(d, c)) {
-		recall_start_locked(d, RECALL_OVERFLOW);
+		overflow(d,
+			e ? DELEG_OVERFLOW_INCOMPLETE : DELEG_OVERFLOW_MEMORY);
 		return;
 	}
 	switch (notifyq_put(&d->queue, e, config)) {
@@ -272,12 +279,12 @@ static void tell(struct deleg *d, const struct dir_change *c,
 	case NOTIFYQ_PUT:
 		break;
 	case NOTIFYQ_FULL:
-		recall_start_locked(d, RECALL_OVERFLOW);
+		overflow(d, DELEG_OVERFLOW_QUEUE);
 		return;
 	case NOTIFYQ_NOT_TAKEN:
 		return;
 	}
-	counter_add(&deleg_books(d)->events, 1);
+	counter_add(&deleg_books(d)->counts.queued[c->kind], 1);
 }
 
 /*

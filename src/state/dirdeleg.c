@@ -70,23 +70,29 @@ uint32_t dirdeleg_supported(void)
 }
 
 /* In grace nothing is granted, nor before the client has reclaimed. */
-static bool may_ask(struct client *c)
+static enum deleg_refusal check_asker(struct client *c)
 {
-	if (state_in_grace(c->state) || client_is_expired(c))
-		return false;
+	if (state_in_grace(c->state))
+		return DELEG_REFUSED_GRACE;
+	if (client_is_expired(c))
+		return DELEG_REFUSED_NO_LEASE;
 	scope_lock(&c->lock);
-	return c->reclaim_complete && !c->ended;
+	if (c->ended)
+		return DELEG_REFUSED_NO_LEASE;
+	return c->reclaim_complete ? DELEG_NOT_REFUSED
+				   : DELEG_REFUSED_NOT_RECLAIMED;
 }
 
 /* Does the back channel answer? Nobody knows before the first probe (DD-12). */
-static bool can_call_back(struct client *c)
+static enum deleg_refusal check_backchannel(struct client *c)
 {
 	const struct state_config *config = state_get_config(c->state);
 	enum cb_health health = cbsession_health(c);
 
 	if (health == CB_HEALTH_UNKNOWN)
 		health = cbsession_wait_health(c, config->recall_wait_ms);
-	return health == CB_HEALTH_UP;
+	return health == CB_HEALTH_UP ? DELEG_NOT_REFUSED
+				      : DELEG_REFUSED_NO_BACKCHANNEL;
 }
 
 static struct dirdeleg_offer offer_for(const struct dirdeleg_request *r,
@@ -150,33 +156,40 @@ static bool is_held_off(struct deleg_books *b, const struct node *n)
  * Nothing against it on the directory: a duplicate, also one being recalled
  * (18.39.4); somebody's change that waits for a recall; its own removal.
  */
-static bool is_free_locked(const struct node *n, const struct client *c)
+static enum deleg_refusal check_node_locked(
+	const struct node *n, const struct client *c)
 {
 	const struct deleg *d;
 
 	if (n->dying)
-		return false;
+		return DELEG_REFUSED_REMOVED;
 	list_for_each_entry(d, &n->delegs, on_node) {
-		if (d->sid.client == c || d->blocking)
-			return false;
+		if (d->sid.client == c)
+			return DELEG_REFUSED_DUPLICATE;
+		if (d->blocking)
+			return DELEG_REFUSED_RECALL_PENDING;
 	}
-	return true;
+	return DELEG_NOT_REFUSED;
 }
 
-static bool insert(struct deleg *d)
+static enum deleg_refusal insert(struct deleg *d)
 {
 	struct deleg_books *b = deleg_books(d);
 	struct node *n = d->sid.node;
+	enum deleg_refusal refusal;
 
 	scope_lock(&n->lock);
-	if (!is_free_locked(n, d->sid.client) || is_held_off(b, n))
-		return false;
+	refusal = check_node_locked(n, d->sid.client);
+	if (refusal != DELEG_NOT_REFUSED)
+		return refusal;
+	if (is_held_off(b, n))
+		return DELEG_REFUSED_HOLDOFF;
 	if (!take_room(b))
-		return false;
+		return DELEG_REFUSED_LIMIT;
 	if (deleg_insert_locked(d))
-		return true;
+		return DELEG_NOT_REFUSED;
 	atomic_fetch_sub(&b->dir_delegs, 1);
-	return false;
+	return DELEG_REFUSED_NO_LEASE; /* the client has ended */
 }
 
 static void fill_grant(struct dirdeleg_grant *ret, const struct deleg *d,
@@ -200,10 +213,24 @@ static nfsstat4 grant_on(struct client *c, struct node *n,
 
 	if (!d)
 		return NFS4ERR_DELAY;
-	if (insert(d))
+	ret->refusal = insert(d);
+	if (ret->refusal == DELEG_NOT_REFUSED)
 		fill_grant(ret, d, &offer);
 	deleg_put(d);
 	return NFS4_OK;
+}
+
+static void note_answer(struct client *c, const struct dirdeleg_grant *grant)
+{
+	unsigned long long id = c->id;
+
+	if (grant->granted) {
+		log_debug("delegation granted client=%llx type=directory", id);
+		return;
+	}
+	deleg_count_refused(c->state, DELEG_DIR, grant->refusal);
+	log_debug("delegation refused client=%llx type=directory reason=%s", id,
+		deleg_refusal_name(grant->refusal));
 }
 
 nfsstat4 dirdeleg_grant(struct client *client, const struct fileid *dir,
@@ -217,7 +244,10 @@ nfsstat4 dirdeleg_grant(struct client *client, const struct fileid *dir,
 	*ret = (struct dirdeleg_grant){.granted = false};
 	if (!state_get_config(s)->dir_delegations)
 		return NFS4ERR_NOTSUPP;
-	if (may_ask(client) && can_call_back(client)) {
+	ret->refusal = check_asker(client);
+	if (ret->refusal == DELEG_NOT_REFUSED)
+		ret->refusal = check_backchannel(client);
+	if (ret->refusal == DELEG_NOT_REFUSED) {
 		status = dirchange_begin(&dc, s, client, dir, NULL);
 		if (status != NFS4_OK)
 			return status;
@@ -225,10 +255,7 @@ nfsstat4 dirdeleg_grant(struct client *client, const struct fileid *dir,
 		dirchange_abort(&dc);
 	}
 	if (status == NFS4_OK)
-		counter_add(ret->granted ? &b->grants : &b->refusals, 1);
-	if (ret->granted)
-		log_debug("delegation granted client=%llx type=directory",
-			(unsigned long long)client->id);
+		note_answer(client, ret);
 	dirdeleg_ease(b, client);
 	return status;
 }

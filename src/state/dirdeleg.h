@@ -9,6 +9,7 @@
 
 #include "state/client.h"
 #include "state/deleg.h"
+#include "state/deleg_count.h"
 #include "state/node.h"
 
 /* What attributes a holder was promised; shared by delegations alike. */
@@ -32,7 +33,8 @@ struct dirdeleg_request {
 };
 
 struct dirdeleg_grant {
-	bool granted; /* false: GDD4_UNAVAIL */
+	bool granted;               /* false: GDD4_UNAVAIL */
+	enum deleg_refusal refusal; /* then: why */
 	stateid4 stateid;
 	bitmap4 notify; /* gddr_notification, flags 6 and 12 echoed */
 	bitmap4 child_attrs;

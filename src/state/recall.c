@@ -109,7 +109,7 @@ void recall_start_locked(struct deleg *d, enum recall_reason reason)
 	d->state = DELEG_RECALLED;
 	d->recall_reason = reason;
 	d->recall_until_ms = books_now_ms(b) + config->lease_ms;
-	counter_add(&b->recalls[reason], 1);
+	deleg_count_recalled(d);
 	batch_flush(d);
 	list_unsent(d);
 }
