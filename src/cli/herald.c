@@ -14,6 +14,7 @@ struct verb {
 static const struct verb verbs[] = {
 	{"watch", "print what changes in a directory on an NFS server",
 		verb_watch},
+	{"bench", "measure how a server tells of changes", verb_bench},
 };
 
 #define NVERBS (sizeof(verbs) / sizeof(verbs[0]))
