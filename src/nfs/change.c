@@ -92,6 +92,15 @@ static void tell_attrs(
 	}
 }
 
+/* Only what was removed has none: the event is of the child else. */
+static void tell_type(struct name_change *nc, enum object_type type)
+{
+	for (int i = 0; i < dirs_of(nc); i++) {
+		if (nc->change[i].kind != CHANGE_REMOVE_ENTRY)
+			nc->change[i].entry.type = type;
+	}
+}
+
 static bool attrs_are_wanted(const struct name_change *nc, struct dirchange *dc)
 {
 	return dirchange_wants_attrs(dc, 0) ||
@@ -112,6 +121,7 @@ static void children_end(struct name_change *nc, struct children *ch,
 		known = read_new_child(nc, &attr);
 	if (known)
 		tell_attrs(nc, dc, &attr);
+	tell_type(nc, known ? attr.type : nc->child_type);
 }
 
 static void commit(struct name_change *nc, struct dirchange *dc,

@@ -31,8 +31,9 @@ struct name_change {
 	struct fileid victim; /* loses a name, for good when it has no other */
 	bool victim_is_dir;
 
-	struct fileid child; /* made, linked or moved; len 0 = none */
-	bool nothing;        /* rename onto itself: no change at all */
+	struct fileid child;         /* made, linked or moved; len 0 = none */
+	enum object_type child_type; /* of what is made */
+	bool nothing;                /* rename onto itself: no change at all */
 
 	struct dir_change change[2];
 	change_info4 info[2]; /* the answer, per directory */

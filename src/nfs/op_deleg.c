@@ -5,6 +5,7 @@
 #include <endian.h>
 #include <string.h>
 
+#include "nfs/dirsample.h"
 #include "nfs/errmap.h"
 #include "state/deleg.h"
 #include "state/deleg_count.h"
@@ -53,6 +54,8 @@ static nfsstat4 request_grant(struct compound *c,
 		.fh = fh,
 		.fh_len = fh_encode(c->server, c->fh.export, &c->fh.id, fh),
 		.will_own_order = true,
+		.sample = dirsample_fill,
+		.sample_ctx = c,
 	};
 
 	request.attr_bytes = fattr4_size_max(&request.child_attrs);

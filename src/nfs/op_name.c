@@ -90,6 +90,7 @@ nfsstat4 op_create(struct compound *c, const nfs_argop4 *arg, nfs_resop4 *res)
 		status =
 			attrs_decode_settable(&args->createattrs, FATTR4_CREATE,
 				&cc.new.attr, &res->opcreate.resok4.attrset);
+	cc.nc.child_type = cc.new.type;
 	if (status == NFS4_OK)
 		status = change_run(&cc.nc);
 	if (status != NFS4_OK)

@@ -137,7 +137,8 @@ static nfsstat4 create_file(struct open_job *job)
 			.store = job->store,
 			.dir = {&job->dir},
 			.check = open_create_check,
-			.apply = open_create_apply},
+			.apply = open_create_apply,
+			.child_type = OBJECT_FILE},
 		.job = job,
 	};
 	nfsstat4 status;

@@ -11,6 +11,7 @@
 #include "state/client.h"
 #include "state/deleg_private.h"
 #include "state/dirdeleg.h"
+#include "state/dirside.h"
 #include "state/policy_recall.h"
 
 static const char *const reason_names[RECALL_REASONS] = {
@@ -192,16 +193,20 @@ static int leave_lists(struct deleg *d)
 	return refs;
 }
 
-/*
- * The one end of a delegation: once, for the first who comes. The caller puts
- * *@refs references when the node is unlocked.
- */
-static bool end_locked(struct deleg *d, enum deleg_state to, int *refs)
+/* What is given back when the node is unlocked: put_leftovers(). */
+struct leftovers {
+	int refs;
+	struct dirside *side;
+};
+
+/* The one end of a delegation: once, for the first who comes. */
+static bool end_locked(
+	struct deleg *d, enum deleg_state to, struct leftovers *left)
 {
 	struct node *n = d->sid.node;
 
 	lock_assert_held(&n->lock);
-	*refs = 0;
+	*left = (struct leftovers){.refs = 0};
 	if (!is_live(d))
 		return false;
 	deleg_count_ended(d, d->state == DELEG_RECALLED);
@@ -212,24 +217,26 @@ static bool end_locked(struct deleg *d, enum deleg_state to, int *refs)
 		atomic_fetch_sub(&deleg_books(d)->dir_delegs, 1);
 	}
 	notifyq_stop(&d->queue);
-	*refs = leave_lists(d);
+	left->refs = leave_lists(d);
+	left->side = dirside_leave_locked(d);
 	return true;
 }
 
-static void put_refs(struct deleg *d, int refs)
+static void put_leftovers(struct deleg *d, struct leftovers *left)
 {
-	while (refs-- > 0)
+	dirside_free(left->side);
+	while (left->refs-- > 0)
 		deleg_put(d);
 }
 
 void deleg_revoke(struct deleg *d, enum stateid_status status, bool keep)
 {
 	struct node *n = d->sid.node;
+	struct leftovers left;
 	bool first;
-	int refs;
 
 	lock_acquire(&n->lock);
-	first = end_locked(d, DELEG_REVOKED, &refs);
+	first = end_locked(d, DELEG_REVOKED, &left);
 	if (first && keep)
 		stateid_revoke(&d->sid, status);
 	lock_release(&n->lock);
@@ -237,7 +244,7 @@ void deleg_revoke(struct deleg *d, enum stateid_status status, bool keep)
 		deleg_count_revoked(d);
 	if (!keep)
 		stateid_remove(&d->sid);
-	put_refs(d, refs);
+	put_leftovers(d, &left);
 }
 
 void deleg_forget(struct client *client, const struct fileid *id)
@@ -346,20 +353,20 @@ static nfsstat4 status_of_ended(const struct deleg *d)
  */
 static nfsstat4 return_drained(struct deleg *d, bool late)
 {
+	struct leftovers left;
 	bool first;
-	int refs;
 
 	lock_acquire(&d->sid.node->lock);
 	if (is_live(d) && !late && !notifyq_is_idle(&d->queue)) {
 		lock_release(&d->sid.node->lock);
 		return NFS4ERR_DELAY;
 	}
-	first = end_locked(d, DELEG_RETURNED, &refs);
+	first = end_locked(d, DELEG_RETURNED, &left);
 	lock_release(&d->sid.node->lock);
 	if (!first)
 		return status_of_ended(d);
 	stateid_remove(&d->sid);
-	put_refs(d, refs);
+	put_leftovers(d, &left);
 	return NFS4_OK;
 }
 

@@ -51,6 +51,7 @@ struct deleg {
 	uint32_t granted;          /* CHANGE_* kinds as bits; 0 = recall only */
 	bool is_dir;
 	bool order_aware; /* cookies, previous entry, own changes */
+	bool needs_told;  /* under the node's lock; see dirside.h */
 	uint8_t fh_len;
 	/* Under the node's lock. */
 	_Atomic uint8_t state; /* enum deleg_state; may be read without it */

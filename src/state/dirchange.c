@@ -8,6 +8,7 @@
 #include "state/changeattr.h"
 #include "state/deleg_private.h"
 #include "state/dirdeleg.h"
+#include "state/dirside.h"
 #include "state/policy_dirdeleg.h"
 #include "state/policy_recall.h"
 #include "state/recall.h"
@@ -319,6 +320,7 @@ static void commit_dir(
 
 	c->before = dc->before[i];
 	c->after = changeattr_end_node(n, ctime_ns);
+	dirside_apply(n, c);
 	if (dc->wants[i].told)
 		e = dir_event_new(
 			c, clock_mono_ms(state_get_config(dc->state)->clock));

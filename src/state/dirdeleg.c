@@ -9,6 +9,7 @@
 #include "state/cbsession.h"
 #include "state/deleg_private.h"
 #include "state/dirchange.h"
+#include "state/dirside.h"
 #include "state/policy_dirdeleg.h"
 #include "state/recall.h"
 
@@ -95,19 +96,18 @@ static enum deleg_refusal check_backchannel(struct client *c)
 				      : DELEG_REFUSED_NO_BACKCHANNEL;
 }
 
-static struct dirdeleg_offer offer_for(const struct dirdeleg_request *r,
+static struct dirdeleg_ask ask_of(const struct dirdeleg_request *r,
 	const struct state_config *config, uint32_t max_request)
 {
-	struct dirdeleg_ask ask = {
+	return (struct dirdeleg_ask){
 		.requested = r->notify.word[0],
 		.supported = dirdeleg_supported(),
 		.classic_notify = config->classic_notify,
 		.has_order = r->will_own_order,
+		.has_told = true,
+		.fits = dirdeleg_worst_request(r->fh_len, r->attr_bytes) <=
+			max_request,
 	};
-
-	ask.fits =
-		dirdeleg_worst_request(r->fh_len, r->attr_bytes) <= max_request;
-	return dirdeleg_offer(&ask);
 }
 
 /* The delegation as it will be granted; NULL when out of memory. */
@@ -169,10 +169,21 @@ static enum deleg_refusal check_node_locked(
 		if (d->blocking)
 			return DELEG_REFUSED_RECALL_PENDING;
 	}
-	return DELEG_NOT_REFUSED;
+	return is_held_off(state_deleg_books(n->state), n)
+		? DELEG_REFUSED_HOLDOFF
+		: DELEG_NOT_REFUSED;
 }
 
-static enum deleg_refusal insert(struct deleg *d)
+/* Would it be granted, as it looks now? */
+static enum deleg_refusal check_node(struct node *n, const struct client *c)
+{
+	scope_lock(&n->lock);
+	return check_node_locked(n, c);
+}
+
+/* @told: NULL when it needs none. */
+static enum deleg_refusal insert(
+	struct deleg *d, struct told *told, struct dirside **spare)
 {
 	struct deleg_books *b = deleg_books(d);
 	struct node *n = d->sid.node;
@@ -182,14 +193,15 @@ static enum deleg_refusal insert(struct deleg *d)
 	refusal = check_node_locked(n, d->sid.client);
 	if (refusal != DELEG_NOT_REFUSED)
 		return refusal;
-	if (is_held_off(b, n))
-		return DELEG_REFUSED_HOLDOFF;
 	if (!take_room(b))
 		return DELEG_REFUSED_LIMIT;
-	if (deleg_insert_locked(d))
-		return DELEG_NOT_REFUSED;
-	atomic_fetch_sub(&b->dir_delegs, 1);
-	return DELEG_REFUSED_NO_LEASE; /* the client has ended */
+	if (!deleg_insert_locked(d)) {
+		atomic_fetch_sub(&b->dir_delegs, 1);
+		return DELEG_REFUSED_NO_LEASE; /* the client has ended */
+	}
+	if (told)
+		dirside_join_locked(d, told, spare);
+	return DELEG_NOT_REFUSED;
 }
 
 static void fill_grant(struct dirdeleg_grant *ret, const struct deleg *d,
@@ -202,22 +214,48 @@ static void fill_grant(struct dirdeleg_grant *ret, const struct deleg *d,
 	ret->dir_attrs = d->terms->dir_attrs;
 }
 
+/* A delegation as offered, with @told if it needs that. */
+static nfsstat4 grant_offer(struct deleg *d, struct told *told,
+	const struct dirdeleg_offer *offer, struct dirdeleg_grant *ret)
+{
+	struct dirside *spare = told ? dirside_spare() : NULL;
+
+	if (told && !spare)
+		return NFS4ERR_DELAY;
+	ret->refusal = insert(d, told, &spare);
+	if (ret->refusal == DELEG_NOT_REFUSED)
+		fill_grant(ret, d, offer);
+	dirside_free(spare);
+	return NFS4_OK;
+}
+
 /* Inside the section of @n. */
 static nfsstat4 grant_on(struct client *c, struct node *n,
 	const struct dirdeleg_request *r, struct dirdeleg_grant *ret)
 {
-	const struct state_config *config = state_get_config(c->state);
 	uint32_t max_request = cbsession_max_request(c);
-	struct dirdeleg_offer offer = offer_for(r, config, max_request);
-	struct deleg *d = prepare(c, n, r, &offer, max_request);
+	struct dirdeleg_ask ask =
+		ask_of(r, state_get_config(c->state), max_request);
+	struct dirdeleg_offer offer = dirdeleg_offer(&ask);
+	struct told *told = NULL;
+	nfsstat4 status = NFS4ERR_DELAY;
+	struct deleg *d;
 
-	if (!d)
-		return NFS4ERR_DELAY;
-	ret->refusal = insert(d);
-	if (ret->refusal == DELEG_NOT_REFUSED)
-		fill_grant(ret, d, &offer);
-	deleg_put(d);
-	return NFS4_OK;
+	ret->refusal = check_node(n, c);
+	if (ret->refusal != DELEG_NOT_REFUSED)
+		return NFS4_OK;
+	if (dirdeleg_needs_told(offer.kinds, r->watched)) {
+		told = dirside_sample(n, r);
+		ask.has_told = told;
+		offer = dirdeleg_offer(&ask);
+	}
+	d = prepare(c, n, r, &offer, max_request);
+	if (d)
+		status = grant_offer(d, told, &offer, ret);
+	if (d)
+		deleg_put(d);
+	told_put(told);
+	return status;
 }
 
 static void note_answer(struct client *c, const struct dirdeleg_grant *grant)

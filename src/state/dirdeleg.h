@@ -11,6 +11,7 @@
 #include "state/deleg.h"
 #include "state/deleg_count.h"
 #include "state/node.h"
+#include "state/told.h"
 
 /* What attributes a holder was promised; shared by delegations alike. */
 struct deleg_terms {
@@ -30,6 +31,18 @@ struct dirdeleg_request {
 	uint8_t fh_len;
 	struct slot_ref slot; /* the request itself */
 	bool will_own_order;  /* the store gives cookies and positions */
+	/*
+	 * Changes made on the server's disk are watched there: a holder that
+	 * is notified hears of them, for which the told set is needed.
+	 */
+	bool watched;
+	/*
+	 * Put all entries of the directory into @told, which is empty: 0 or
+	 * -errno. Called inside the directory's change section, and only when
+	 * the told set is needed and not there yet. NULL: cannot be done.
+	 */
+	int (*sample)(void *ctx, struct told *told);
+	void *sample_ctx;
 };
 
 struct dirdeleg_grant {

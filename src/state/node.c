@@ -56,7 +56,7 @@ static struct node *node_new(struct state *s, const struct fileid *id)
 static void node_free(struct node *n)
 {
 	assert(list_empty(&n->opens) && list_empty(&n->locks));
-	assert(list_empty(&n->delegs) && list_empty(&n->idle));
+	assert(list_empty(&n->delegs) && list_empty(&n->idle) && !n->side);
 	counter_add(&n->state->count_nodes, -1);
 	lock_fini(&n->change);
 	lock_fini(&n->lock);

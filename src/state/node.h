@@ -32,6 +32,7 @@ struct node {
 	struct list locks;        /* struct lock_range.on_node, by start */
 	struct list delegs;       /* struct deleg.on_node */
 	uint32_t dir_delegs;      /* how many of those are of directories */
+	struct dirside *side;     /* NULL: nothing beside, see dirside.h */
 	uint64_t change_last;     /* see changeattr.h; 0 = none yet */
 	uint64_t change_until_ms; /* keep the node until then: idle_lock */
 	int64_t change_ctime_ns;  /* the ctime change_last was made of */

@@ -31,6 +31,7 @@ struct dirdeleg_ask {
 	uint32_t supported;  /* kinds this build can notify */
 	bool classic_notify; /* config: serve requests without EXTEND */
 	bool has_order;      /* the store tells cookies and positions */
+	bool has_told;       /* it is known what the directory contains */
 	bool fits;           /* the largest single event fits in a request */
 };
 
@@ -58,6 +59,8 @@ static inline struct dirdeleg_offer dirdeleg_offer(
 		offer.kinds = 0;
 	if (offer.order_aware && !ask->has_order)
 		offer.kinds &= ~DIRDELEG_ENTRY_KINDS;
+	if (!ask->has_told)
+		offer.kinds &= ~DIRDELEG_BIT(CHANGE_CHILD_ATTRS);
 	if (asked && !offer.kinds)
 		return offer;
 	offer.reply = offer.kinds;
@@ -66,6 +69,16 @@ static inline struct dirdeleg_offer dirdeleg_offer(
 	if (order && ask->has_order && (extend || ask->classic_notify))
 		offer.reply |= DIRDELEG_ORDER;
 	return offer;
+}
+
+/*
+ * Must it be known what the directory contains? Children are found by it, and
+ * changes on the server's disk (@watched) are compared with it; who takes
+ * recalls only is recalled whatever was changed.
+ */
+static inline bool dirdeleg_needs_told(uint32_t kinds, bool watched)
+{
+	return (kinds & DIRDELEG_BIT(CHANGE_CHILD_ATTRS)) || (watched && kinds);
 }
 
 /* A holder, as far as a change is concerned. */

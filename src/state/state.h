@@ -86,6 +86,7 @@ struct state_config {
 	size_t notify_max_bytes;      /* per delegation; 4 MiB */
 	uint64_t notify_window_ms;    /* batch window; 0 = at once */
 	uint64_t recall_wait_ms;      /* a mutator waits this long; 30 */
+	uint32_t told_max_entries;    /* of one directory; see told.h */
 	bool refuse_at_limit;         /* of max_dir_delegs: recall nobody */
 	bool dir_delegations;         /* false: GET_DIR_DELEGATION = NOTSUPP */
 	bool classic_notify;          /* serve clients without GFLAG_EXTEND */

@@ -25,6 +25,8 @@ static void check_offer(const struct dirdeleg_ask *ask)
 	bool extend = ask->requested & BIT(6);
 	bool order = ask->requested & BIT(12);
 	bool served = ask->fits && (extend || ask->classic_notify);
+	uint32_t unable = (ask->has_told ? 0 : BIT(0)) |
+		(got.order_aware && !ask->has_order ? ENTRY_KINDS : 0);
 
 	/* Never more than asked for, never what is not supported. */
 	assert_int_equal(got.reply & ~ask->requested, 0);
@@ -34,11 +36,8 @@ static void check_offer(const struct dirdeleg_ask *ask)
 	assert_int_equal(got.order_aware, order || !extend);
 	if (!served)
 		assert_int_equal(got.kinds, 0);
-	else if (got.order_aware && !ask->has_order)
-		assert_int_equal(
-			got.kinds, asked & ask->supported & ~ENTRY_KINDS);
 	else
-		assert_int_equal(got.kinds, asked & ask->supported);
+		assert_int_equal(got.kinds, asked & ask->supported & ~unable);
 	/* Flags: all honoured ones, and none with an empty-handed grant. */
 	if (asked && !got.kinds) {
 		assert_int_equal(got.reply, 0);
@@ -56,13 +55,14 @@ static void test_offer_over_all_inputs(void **state)
 	static const uint32_t builds[] = {0, 0x1c, 0x1e, 0x1f, 0x3f, 0x08};
 
 	for (uint32_t low = 0; low < BIT(14); low++) {
-		for (unsigned b = 0; b < 6 * 8; b++) {
+		for (unsigned b = 0; b < 6 * 16; b++) {
 			struct dirdeleg_ask ask = {
 				.requested = low | (low & 1 ? 0xfffe0000 : 0),
-				.supported = builds[b / 8],
+				.supported = builds[b / 16],
 				.classic_notify = b & 1,
 				.has_order = b & 2,
 				.fits = b & 4,
+				.has_told = b & 8,
 			};
 			check_offer(&ask);
 		}
@@ -97,6 +97,14 @@ static void test_offer_examples(void **state)
 	assert_true(offer(0x105c, true).order_aware);
 	/* A kind this build has not is left out. */
 	assert_int_equal(offer(0x7f, true).reply, 0x5c);
+}
+
+static void test_who_needs_the_told_set(void **state)
+{
+	for (uint32_t kinds = 0; kinds < 64; kinds++) {
+		assert_int_equal(dirdeleg_needs_told(kinds, false), kinds & 1);
+		assert_int_equal(dirdeleg_needs_told(kinds, true), kinds != 0);
+	}
 }
 
 static enum dirdeleg_verdict expected(
@@ -253,6 +261,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_offer_over_all_inputs),
 		cmocka_unit_test(test_offer_examples),
+		cmocka_unit_test(test_who_needs_the_told_set),
 		cmocka_unit_test(test_judge_over_all_inputs),
 		cmocka_unit_test(test_pressure_and_shares),
 		cmocka_unit_test(test_reasons),

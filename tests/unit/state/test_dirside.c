@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: MIT */
+/* When it is known what a directory contains, and for how long. */
+#include "stage.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "state/dirside.h"
+
+/* What the directory contains when it is sampled. */
+struct content {
+	const char *names[8];
+	unsigned samples;
+	int err;
+};
+
+static int sample(void *ctx, struct told *told)
+{
+	struct content *content = ctx;
+
+	content->samples++;
+	for (int i = 0; content->names[i]; i++) {
+		struct fileid id = stage_dir(100 + i);
+		int err = told_set(told,
+			&(struct told_entry){
+				.name = name_from_str(content->names[i]),
+				.child = told_child(&id),
+				.type = OBJECT_FILE});
+
+		if (err < 0)
+			return err;
+	}
+	return content->err;
+}
+
+static struct deleg *ask(
+	struct client *c, uint32_t types, bool watched, struct content *content)
+{
+	struct fileid id = stage_dir(1);
+	struct dirdeleg_request request;
+	struct dirdeleg_grant grant;
+
+	stage_request(&request, types);
+	request.watched = watched;
+	request.sample = sample;
+	request.sample_ctx = content;
+	assert_int_equal(dirdeleg_grant(c, &id, &request, &grant), NFS4_OK);
+	return grant.granted ? stage_find(c, &grant.stateid) : NULL;
+}
+
+static void give_back(struct deleg *d)
+{
+	struct fileid id = stage_dir(1);
+
+	assert_int_equal(deleg_return(&d->sid, &id), NFS4_OK);
+	deleg_put(d);
+}
+
+/* The set of directory 1, or NULL; its reference is given back at once. */
+static struct told *told_of(struct stage *st)
+{
+	struct fileid id = stage_dir(1);
+	struct node *n = node_find(st->w.state, &id);
+	struct told *told = n ? dirside_told(n) : NULL;
+
+	told_put(told);
+	node_put(n);
+	return told;
+}
+
+static bool is_told(struct stage *st, const char *name)
+{
+	struct told_entry e;
+
+	return told_find(told_of(st), name_from_str(name), &e);
+}
+
+static void test_only_who_needs_it_pays(void **state)
+{
+	struct content content = {.names = {"a", "b"}};
+	uint64_t before = told_bytes_all();
+	struct stage st;
+
+	stage_init(&st);
+	struct client *a = stage_client(&st, "a");
+	struct client *b = stage_client(&st, "b");
+	struct deleg *d = ask(a, ASK_ALL, false, &content);
+	struct deleg *e = ask(b, ASK_NOTHING, true, &content);
+
+	assert_non_null(d);
+	assert_non_null(e);
+	assert_null(told_of(&st));
+	assert_int_equal(content.samples, 0);
+	assert_int_equal(told_bytes_all(), before);
+	give_back(d);
+	give_back(e);
+	client_put(a);
+	client_put(b);
+	stage_fini(&st);
+}
+
+static void test_one_sample_for_all_holders(void **state)
+{
+	struct content content = {.names = {"a", "b"}};
+	uint64_t before = told_bytes_all();
+	struct stage st;
+
+	stage_init(&st);
+	struct client *a = stage_client(&st, "a");
+	struct client *b = stage_client(&st, "b");
+	struct client *c = stage_client(&st, "c");
+	struct deleg *d = ask(a, ASK_ALL, true, &content);
+	struct deleg *e = ask(b, ASK_ALL, true, &content);
+
+	assert_int_equal(content.samples, 1);
+	assert_true(is_told(&st, "a") && is_told(&st, "b"));
+	/* Kept by every change, whoever makes it. */
+	assert_int_equal(
+		stage_change(&st, c, 1, CHANGE_ADD_ENTRY, "new"), NFS4_OK);
+	assert_int_equal(
+		stage_change(&st, a, 1, CHANGE_REMOVE_ENTRY, "a"), NFS4_OK);
+	assert_true(is_told(&st, "new"));
+	assert_false(is_told(&st, "a"));
+	stage_pass(&st, 50);
+	stage_deliver(&st, d, "new", NULL);
+	stage_deliver(&st, e, "new", "a", NULL);
+	give_back(d);
+	assert_true(is_told(&st, "new"));
+	deleg_revoke(e, STATEID_EXPIRED, true);
+	deleg_put(e);
+	assert_null(told_of(&st));
+	assert_int_equal(told_bytes_all(), before);
+	/* The next one looks again. */
+	content.names[1] = NULL;
+	d = ask(a, ASK_ALL, true, &content);
+	assert_int_equal(content.samples, 2);
+	assert_true(is_told(&st, "a"));
+	assert_false(is_told(&st, "new"));
+	deleg_put(d);
+	client_put(a);
+	client_put(b);
+	client_put(c);
+	stage_fini(&st);
+	assert_int_equal(told_bytes_all(), before);
+}
+
+static void test_no_sample_for_a_refusal(void **state)
+{
+	struct content content = {.names = {"a"}};
+	struct stage st;
+
+	stage_init(&st);
+	struct client *a = stage_client(&st, "a");
+	struct deleg *d = ask(a, ASK_ALL, false, &content);
+
+	assert_non_null(d);
+	assert_null(ask(a, ASK_ALL, true, &content));
+	assert_int_equal(content.samples, 0);
+	deleg_put(d);
+	client_put(a);
+	stage_fini(&st);
+}
+
+static void test_too_large_or_failing_is_granted_without(void **state)
+{
+	struct content content = {.names = {"a", "b", "c"}};
+	struct stage st;
+
+	stage_prepare(&st);
+	st.w.config.told_max_entries = 2;
+	stage_start(&st);
+	struct client *a = stage_client(&st, "a");
+	struct deleg *d = ask(a, ASK_ALL, true, &content);
+
+	assert_non_null(d);
+	assert_int_equal(content.samples, 1);
+	assert_null(told_of(&st));
+	give_back(d);
+	content.names[2] = NULL;
+	content.err = -EIO;
+	d = ask(a, ASK_ALL, true, &content);
+	assert_non_null(d);
+	assert_null(told_of(&st));
+	give_back(d);
+	client_put(a);
+	stage_fini(&st);
+}
+
+static void test_a_set_that_grew_too_large_is_dropped(void **state)
+{
+	struct content content = {.names = {"a", "b", "c", "d"}};
+	struct stage st;
+
+	stage_prepare(&st);
+	st.w.config.told_max_entries = 4;
+	stage_start(&st);
+	struct client *a = stage_client(&st, "a");
+	struct client *b = stage_client(&st, "b");
+	struct deleg *d = ask(a, ASK_ALL, true, &content);
+
+	assert_int_equal(
+		stage_change(&st, b, 1, CHANGE_ADD_ENTRY, "e"), NFS4_OK);
+	assert_true(is_told(&st, "e"));
+	assert_int_equal(
+		stage_change(&st, b, 1, CHANGE_ADD_ENTRY, "f"), NFS4_OK);
+	assert_null(told_of(&st));
+	/* Its holder was told of both. */
+	stage_pass(&st, 50);
+	stage_deliver(&st, d, "e", "f", NULL);
+	stage_assert_quiet(&st);
+	give_back(d);
+	client_put(a);
+	client_put(b);
+	stage_fini(&st);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_only_who_needs_it_pays),
+		cmocka_unit_test(test_one_sample_for_all_holders),
+		cmocka_unit_test(test_no_sample_for_a_refusal),
+		cmocka_unit_test(test_too_large_or_failing_is_granted_without),
+		cmocka_unit_test(test_a_set_that_grew_too_large_is_dropped),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
