@@ -42,6 +42,24 @@ static void conn_put(void *ctx, void *conn)
 	rpc_conn_put(conn);
 }
 
+static void end_slices(void *ctx)
+{
+	struct nfs_server *server = ctx;
+
+	if (!atomic_exchange(&server->end_posted, true))
+		rpc_post(server->rpc, &server->end_job);
+}
+
+static void run_end_slice(struct rpc_job *job)
+{
+	struct nfs_server *server =
+		container_of(job, struct nfs_server, end_job);
+
+	atomic_store(&server->end_posted, false); /* it may be posted again */
+	if (state_end_slice(server->state))
+		end_slices(server);
+}
+
 static struct state_ops state_ops_for(struct nfs_server *server)
 {
 	return (struct state_ops){
@@ -54,6 +72,7 @@ static struct state_ops state_ops_for(struct nfs_server *server)
 		.conn_bound = conn_bound,
 		.conn_get = conn_get,
 		.conn_put = conn_put,
+		.end_slices = end_slices,
 		.ctx = server,
 	};
 }
@@ -138,6 +157,7 @@ int nfs_server_start(
 	if (!server)
 		return -ENOMEM;
 	cb_init(server);
+	server->end_job.run = run_end_slice;
 	server->clock = config->clock;
 	server->timers = config->timers;
 	server->export = config->export;

@@ -54,6 +54,9 @@ struct nfs_server {
 
 	struct nfs_counts counts;
 
+	struct rpc_job end_job; /* runs state_end_slice() */
+	atomic_bool end_posted;
+
 	atomic_bool stopping;   /* callbacks end at once */
 	struct lock cb_lock;    /* LOCK_CB_RETRIES */
 	struct list cb_retries; /* those that a timer will send again */

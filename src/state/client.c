@@ -64,6 +64,7 @@ struct client *client_new(struct state *s, const client_owner4 *owner,
 	cond_init(&c->cb_moved);
 	list_init(&c->sessions);
 	list_init(&c->stateids);
+	list_init(&c->on_ending);
 	list_init(&c->cb_waiting);
 	c->stateids_made = (uint32_t)rand_u64();
 	memcpy(c->verifier, owner->co_verifier, sizeof(c->verifier));
@@ -187,6 +188,8 @@ void client_call_end(struct client *c)
 
 bool client_is_expired(struct client *c)
 {
+	if (c->ended)
+		return true;
 	return c->calls_running == 0 &&
 		state_now_ms(c->state) >= c->lease_until_ms;
 }

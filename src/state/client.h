@@ -38,7 +38,7 @@ struct client {
 	uint8_t verifier[8];
 	struct principal principal;
 	bool confirmed;        /* guarded by the clients lock */
-	bool ended;            /* out of the tables: changed under both locks */
+	atomic_bool ended;     /* out of the tables: changed under both locks */
 	bool reclaim_complete; /* the global RECLAIM_COMPLETE came */
 	uint32_t sessions_count;
 	/* CREATE_SESSION's one slot (18.36.4). */
@@ -60,6 +60,7 @@ struct client {
 	struct htab stateids_table; /* by `other` */
 	struct list stateids;       /* struct stateid.on_client */
 	bool stateids_closed;       /* the end of the client has begun */
+	struct list on_ending;      /* state->ending, see client_end.c */
 	uint32_t stateids_made;
 	/* How many, kept by stateid_insert(), _remove() and _revoke(). */
 	_Atomic uint32_t opens, locks, file_delegs, dir_delegs;
@@ -101,7 +102,9 @@ enum client_end_reason {
 /*
  * The one end-of-client routine: out of the tables, all sessions, opens, locks
  * and delegations go, callbacks are abandoned, waiting mutators wake. Without
- * any lock held; idempotent.
+ * any lock held; idempotent. Directory delegations, of which there may be very
+ * many, go in slices afterwards (state_end_slice()); a change that meets one
+ * of them before revokes it as one whose lease is over.
  */
 void client_end(struct client *c, enum client_end_reason reason);
 
@@ -116,8 +119,9 @@ void client_call_end(struct client *c);
 void client_renew(struct client *c);
 
 /*
- * True when the lease is over (its state is kept until a conflict). Takes no
- * lock: a change section asks for every holder, under the node's lock.
+ * True when the lease is over (its state is kept until a conflict), or the
+ * client has ended. Takes no lock: a change section asks for every holder,
+ * under the node's lock.
  */
 bool client_is_expired(struct client *c);
 
@@ -125,8 +129,9 @@ bool client_is_expired(struct client *c);
 uint32_t client_status_flags(struct client *c);
 
 /*
- * Walk over all clients and expire leases that are over: clients without state
- * end, the others become courtesy clients until somebody needs what they hold.
+ * Walk over all clients and expire leases that are over: clients without opens
+ * and locks end, the others become courtesy clients until somebody needs what
+ * they hold.
  * Runs by itself on state's timer; tests with a fake clock call timers_run().
  */
 void client_expire_leases(struct state *s);

@@ -52,19 +52,100 @@ static void wake_waiters(struct client *c)
 		ops->cb_ready(ops->ctx, c);
 }
 
-void client_finish(struct client *c, enum client_end_reason reason)
+/* ---- directory delegations, slice by slice ---- */
+
+/* So many at a time: a worker is wanted elsewhere, too. */
+#define END_SLICE 1000
+
+/* False when @c has nothing left. */
+static bool end_some(struct client *c)
 {
 	struct stateid *sid;
 
-	session_end_all(c);
-	while ((sid = first_stateid(c))) {
+	for (int n = 0; n < END_SLICE; n++) {
+		sid = first_stateid(c);
+		if (!sid)
+			return false;
 		end_stateid(sid);
 		stateid_put(sid);
 	}
+	return true;
+}
+
+static struct client *first_ending(struct state *s)
+{
+	scope_lock(&s->clients_lock);
+	if (list_empty(&s->ending))
+		return NULL;
+	return client_ref(
+		list_first_entry(&s->ending, struct client, on_ending));
+}
+
+/* Two slices may meet at one client: the first to see its end takes it off. */
+static void leave_ending(struct client *c)
+{
+	struct state *s = c->state;
+	bool first;
+
+	lock_acquire(&s->clients_lock);
+	first = !list_empty(&c->on_ending);
+	list_del(&c->on_ending);
+	lock_release(&s->clients_lock);
+	if (first)
+		client_put(c);
+}
+
+bool state_end_slice(struct state *s)
+{
+	struct client *c = first_ending(s);
+
+	if (!c)
+		return false;
+	if (!end_some(c))
+		leave_ending(c);
+	client_put(c);
+	return true;
+}
+
+/* Takes the caller's reference. At a shutdown no worker is left. */
+static void end_in_slices(struct client *c, enum client_end_reason reason)
+{
+	struct state *s = c->state;
+	const struct state_ops *ops = &s->config.ops;
+
+	lock_acquire(&s->clients_lock);
+	list_add_tail(&s->ending, &c->on_ending);
+	lock_release(&s->clients_lock);
+	if (ops->end_slices && reason != CLIENT_END_SHUTDOWN)
+		ops->end_slices(ops->ctx);
+	else
+		while (state_end_slice(s))
+			;
+}
+
+/* ---- the end ---- */
+
+/* What others may wait for: opens, locks, delegations of files. */
+static void end_what_conflicts(struct client *c)
+{
+	struct stateid *sid;
+
+	while ((sid = first_stateid(c)) && sid->kind != STATEID_DELEG_DIR) {
+		end_stateid(sid);
+		stateid_put(sid);
+	}
+	if (sid)
+		stateid_put(sid);
+}
+
+void client_finish(struct client *c, enum client_end_reason reason)
+{
+	session_end_all(c);
+	end_what_conflicts(c);
 	wake_waiters(c);
 	log_debug("client ended id=%llx reason=%d", (unsigned long long)c->id,
 		(int)reason);
-	client_put(c);
+	end_in_slices(c, reason);
 }
 
 void client_end(struct client *c, enum client_end_reason reason)

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Leases: a client that has not been heard of for a lease ends at once when it
- * holds nothing; else it becomes a courtesy client, which keeps what it holds
- * until somebody needs it (client_end_if_expired) or a day has passed.
+ * holds no opens and no locks; else it becomes a courtesy client, which keeps
+ * what it holds until somebody needs it (client_end_if_expired) or a day has
+ * passed. Directory delegations alone keep nobody (DD-13): they are nothing
+ * that a client could not ask for again.
  */
 #include <errno.h>
 
@@ -20,7 +22,7 @@ static bool is_over(struct client *c, uint64_t now_ms)
 		return false;
 	if (!c->confirmed || now_ms >= c->lease_until_ms + COURTESY_MS)
 		return true;
-	return !c->opens && !c->locks && !c->file_delegs && !c->dir_delegs;
+	return !c->opens && !c->locks && !c->file_delegs;
 }
 
 /* References to clients that are over, at most EXPIRE_BATCH. */
@@ -67,6 +69,7 @@ static void lease_fired(struct timer *t)
 int client_state_init(struct state *s)
 {
 	lock_init(&s->clients_lock, LOCK_CLIENTS);
+	list_init(&s->ending);
 	if (htab_init(&s->clients_by_id, 0) < 0 ||
 		htab_init(&s->clients_by_owner, 0) < 0)
 		return -ENOMEM;
@@ -95,6 +98,8 @@ void client_state_fini(struct state *s)
 		client_end(c, CLIENT_END_SHUTDOWN);
 		client_put(c);
 	}
+	while (s->clients_by_id.buckets && state_end_slice(s))
+		;
 	htab_fini(&s->clients_by_id);
 	htab_fini(&s->clients_by_owner);
 	lock_fini(&s->clients_lock);

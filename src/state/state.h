@@ -46,6 +46,11 @@ struct state_ops {
 	void (*cb_ready)(void *ctx, struct client *c);
 	/* The last open of an unlinked object is gone: store_unpin(). */
 	void (*unpin)(void *ctx, void *store, const struct fileid *id);
+	/*
+	 * Run state_end_slice() on a worker until it returns false. May be
+	 * NULL: it is run at once.
+	 */
+	void (*end_slices)(void *ctx);
 	/* A connection (see session.h) is bound to a session, or to none. */
 	void (*conn_bound)(void *ctx, void *conn, bool bound);
 	/*
@@ -108,6 +113,12 @@ void state_quiesce(struct state *s);
 void state_free(struct state *s);
 
 const struct state_config *state_get_config(const struct state *s);
+
+/*
+ * End some of the directory delegations that ended clients left behind. False
+ * when there are no more. Any thread, without locks.
+ */
+bool state_end_slice(struct state *s);
 
 /* In grace (RFC 8881 8.4.2): only reclaims are let through. */
 bool state_in_grace(struct state *s);

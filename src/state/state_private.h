@@ -35,11 +35,12 @@ struct state {
 	struct state_config config;
 
 	/* client.c */
-	struct lock clients_lock; /* LOCK_CLIENTS: guards the next four */
+	struct lock clients_lock; /* LOCK_CLIENTS: guards the next five */
 	struct htab clients_by_id;
 	struct htab clients_by_owner;
 	uint32_t clients_count;
 	uint32_t clients_made;
+	struct list ending; /* clients with delegations left; references */
 	struct timer lease_timer;
 	uint64_t grace_until_ms;
 	atomic_bool grace_over;

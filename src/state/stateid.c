@@ -98,7 +98,11 @@ bool stateid_insert(struct stateid *sid)
 	stateid_ref(sid);
 	htab_insert(&c->stateids_table, &sid->link,
 		htab_hash(sid->other, sizeof(sid->other)));
-	list_add_tail(&c->stateids, &sid->on_client);
+	/* In front what goes first at the client's end. */
+	if (sid->kind == STATEID_DELEG_DIR)
+		list_add_tail(&c->stateids, &sid->on_client);
+	else
+		list_add_head(&c->stateids, &sid->on_client);
 	atomic_fetch_add(count_of(sid), 1);
 	counter_add(&c->state->count_stateids, 1);
 	return true;
