@@ -4,7 +4,7 @@
 PORT ?= 2049
 PYNFS_DIR ?=
 
-.PHONY: all build run check check-pynfs format format-check clean
+.PHONY: all build run check check-pynfs docs format format-check clean
 
 all: build
 
@@ -28,6 +28,10 @@ check:
 check-pynfs: build
 	@scripts/install-deps pynfs
 	@python3 tests/system/pynfs.py "$(PYNFS_DIR)"
+
+# Tables in docs/ that are made from the code.
+docs: build
+	@ninja -C build docs
 
 SOURCES = find src tests -name '*.[ch]' -print0
 FORMAT = xargs -0 -r clang-format-14

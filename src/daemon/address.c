@@ -16,7 +16,7 @@ static bool split(const char *text, char *host, size_t size, char **port)
 		return false;
 	strcpy(host, text);
 	colon = strrchr(host, ':');
-	if (!colon || colon == host)
+	if (!colon || colon == host || !colon[1])
 		return false;
 	*colon = '\0';
 	*port = colon + 1;
@@ -48,6 +48,20 @@ bool address_parse(
 	*ret_len = found->ai_addrlen;
 	freeaddrinfo(found);
 	return true;
+}
+
+bool address_parse_local(
+	const char *text, struct sockaddr_storage *ret, socklen_t *ret_len)
+{
+	char local[ADDRESS_TEXT_MAX];
+	const char *port = text[0] == ':' ? text + 1 : text;
+
+	if (strpbrk(port, ":."))
+		return address_parse(text, ret, ret_len);
+	if (snprintf(local, sizeof(local), "127.0.0.1:%s", port) >=
+		(int)sizeof(local))
+		return false;
+	return address_parse(local, ret, ret_len);
 }
 
 void address_format(

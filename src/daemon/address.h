@@ -13,6 +13,10 @@
 bool address_parse(
 	const char *text, struct sockaddr_storage *ret, socklen_t *ret_len);
 
+/* The same, but a port alone, or ":PORT", is one of the loopback's. */
+bool address_parse_local(
+	const char *text, struct sockaddr_storage *ret, socklen_t *ret_len);
+
 /* The text form, always terminated. */
 void address_format(
 	const struct sockaddr_storage *addr, char *text, size_t size);

@@ -7,9 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "base/log.h"
 #include "daemon/address.h"
+#include "daemon/metrics_http.h"
 #include "daemon/options.h"
 #include "daemon/priv.h"
 
@@ -42,6 +44,7 @@ struct daemon {
 	struct dirindex *index;
 	struct store *store;
 	struct nfs_server *server;
+	struct metrics_http *metrics;
 };
 
 static int start_store(struct daemon *d, unsigned max_connections)
@@ -109,6 +112,36 @@ static int start_listening(struct daemon *d)
 	return 0;
 }
 
+static int start_metrics(struct daemon *d)
+{
+	const struct metrics_source source = {
+		.server = d->server,
+		.index = d->index,
+		.started_s = time(NULL),
+	};
+	struct sockaddr_storage bound;
+	char text[ADDRESS_TEXT_MAX];
+	int err;
+
+	if (d->options.metrics_len == 0)
+		return 0;
+	err = metrics_http_start(&d->options.metrics, d->options.metrics_len,
+		&source, &d->metrics, &bound);
+	address_format(
+		err < 0 ? &d->options.metrics : &bound, text, sizeof(text));
+	if (err < 0) {
+		log_error("cannot serve metrics on address=%s: %s", text,
+			strerror(-err));
+		return err;
+	}
+	if (address_is_wildcard(&bound))
+		log_warn("metrics on every address: anybody who reaches "
+			 "address=%s may read them",
+			text);
+	log_info("serving metrics address=%s", text);
+	return 0;
+}
+
 static int start_identity(struct daemon *d)
 {
 	char why[WHY_SIZE] = "";
@@ -139,6 +172,7 @@ static int settle_privileges(struct daemon *d)
 
 static void daemon_stop(struct daemon *d)
 {
+	metrics_http_stop(d->metrics);
 	nfs_server_stop(d->server);
 	store_free(d->store);
 	dirindex_free(d->index);
@@ -162,6 +196,8 @@ static int daemon_start(struct daemon *d)
 		err = start_store(d, rpc.max_connections);
 	if (err == 0)
 		err = start_server(d, rpc.max_connections);
+	if (err == 0)
+		err = start_metrics(d);
 	if (err == 0)
 		err = start_listening(d);
 	return err;

@@ -27,6 +27,10 @@ static const char usage[] =
 	"                      " DEFAULT_STATE_DIR
 	"); one per server, never a copy\n"
 	"  --lease SECONDS     lease time, 5 to 3600 (default 90)\n"
+	"  --metrics [ADDR:]PORT\n"
+	"                      metrics for Prometheus, by HTTP; only from "
+	"this\n"
+	"                      host unless ADDR says otherwise\n"
 	"  --no-root-squash    root on a client is root here\n"
 	"  --verbose           log more\n"
 	"  --help, --version\n";
@@ -36,6 +40,7 @@ enum {
 	OPTION_LISTEN,
 	OPTION_STATE_DIR,
 	OPTION_LEASE,
+	OPTION_METRICS,
 	OPTION_NO_ROOT_SQUASH,
 	OPTION_VERBOSE,
 	OPTION_HELP,
@@ -47,6 +52,7 @@ static const struct option long_options[] = {
 	{"listen", required_argument, NULL, OPTION_LISTEN},
 	{"state-dir", required_argument, NULL, OPTION_STATE_DIR},
 	{"lease", required_argument, NULL, OPTION_LEASE},
+	{"metrics", required_argument, NULL, OPTION_METRICS},
 	{"no-root-squash", no_argument, NULL, OPTION_NO_ROOT_SQUASH},
 	{"verbose", no_argument, NULL, OPTION_VERBOSE},
 	{"help", no_argument, NULL, OPTION_HELP},
@@ -92,6 +98,10 @@ static bool take(struct options *o, int option, const char *value)
 		return parse_lease(value, &o->lease_s) ||
 			refuse("--lease", value,
 				"a number of seconds from 5 to 3600");
+	case OPTION_METRICS:
+		return address_parse_local(
+			       value, &o->metrics, &o->metrics_len) ||
+			refuse("--metrics", value, "[ADDR:]PORT");
 	case OPTION_NO_ROOT_SQUASH:
 		o->root_squash = false;
 		return true;

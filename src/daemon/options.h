@@ -12,6 +12,8 @@ struct options {
 	const char *state_dir;
 	struct sockaddr_storage listen;
 	socklen_t listen_len;
+	struct sockaddr_storage metrics;
+	socklen_t metrics_len; /* 0 = none */
 	unsigned lease_s;
 	bool root_squash;
 	bool verbose;

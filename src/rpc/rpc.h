@@ -218,8 +218,8 @@ void rpc_permit_give(struct rpc *rpc, struct rpc_gate *gate);
 
 struct rpc_stats {
 	uint64_t calls, replies, outcalls, jobs;
-	unsigned connections, calls_running, threads, permits_taken;
-	unsigned connections_max, threads_max, permits; /* the limits */
+	uint64_t connections, calls_running, threads, permits_taken;
+	uint64_t connections_max, threads_max, permits; /* the limits */
 	uint64_t connections_refused, records_refused, idle_closed;
 	uint64_t accept_pauses; /* times we were out of descriptors */
 };
