@@ -166,12 +166,19 @@ void render_json_name(struct render *r, const char *key, struct name name)
 	render_str(r, "\"");
 }
 
-static const char *const event_names[] = {
-	[RENDER_CREATE] = "CREATE",
-	[RENDER_DELETE] = "DELETE",
-	[RENDER_MOVE] = "MOVE",
-	[RENDER_RESCAN] = "RESCAN",
-};
+const char *render_event_name(enum render_event event)
+{
+	static const char *const names[RENDER_EVENTS] = {
+		[RENDER_CREATE] = "CREATE",
+		[RENDER_DELETE] = "DELETE",
+		[RENDER_MOVE] = "MOVE",
+		[RENDER_MODIFY] = "MODIFY",
+		[RENDER_ATTRIB] = "ATTRIB",
+		[RENDER_RESCAN] = "RESCAN",
+	};
+
+	return names[event];
+}
 
 static const char *type_name(enum object_type type)
 {
@@ -195,7 +202,7 @@ static void render_json(struct render *r, const struct render_change *change)
 	const char *type = type_name(change->type);
 
 	render_str(r, "{\"event\":\"");
-	render_str(r, event_names[change->event]);
+	render_str(r, render_event_name(change->event));
 	render_str(r, "\",");
 	render_json_name(r, "dir", change->dir);
 	if (change->event != RENDER_RESCAN) {
@@ -218,7 +225,7 @@ static void render_line(struct render *r, const struct render_change *change)
 {
 	render_name(r, change->dir);
 	render_str(r, " ");
-	render_str(r, event_names[change->event]);
+	render_str(r, render_event_name(change->event));
 	if (change->event != RENDER_RESCAN) {
 		render_str(r, " ");
 		render_name(r, change->name);

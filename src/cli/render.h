@@ -45,8 +45,14 @@ enum render_event {
 	RENDER_CREATE,
 	RENDER_DELETE,
 	RENDER_MOVE,
+	RENDER_MODIFY,
+	RENDER_ATTRIB,
 	RENDER_RESCAN,
+	RENDER_EVENTS
 };
+
+/* "CREATE" and so on. */
+const char *render_event_name(enum render_event event);
 
 /* One change to print; RESCAN has no names, only MOVE has a new name. */
 struct render_change {

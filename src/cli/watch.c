@@ -39,6 +39,8 @@ static const char help[] =
 	"  DIR CREATE NAME     NAME is new in DIR, or replaced by another one\n"
 	"  DIR DELETE NAME     NAME is gone\n"
 	"  DIR MOVE OLD NEW    OLD is now called NEW, replacing any such\n"
+	"  DIR MODIFY NAME     its size or time of modification changed\n"
+	"  DIR ATTRIB NAME     mode, owner, links or the like changed\n"
 	"  DIR RESCAN          something may have been missed in DIR; what is\n"
 	"                      found to be different follows\n"
 	"\n"
@@ -115,6 +117,10 @@ static const char *about_dir(enum watcher_notice_kind kind)
 	case WATCHER_NO_NOTIFY:
 		return "the server grants delegations, but sends no "
 		       "notifications: every change will be a RESCAN";
+	case WATCHER_NO_ATTRS:
+		return "changed attributes are not told";
+	case WATCHER_CANNOT_BELOW:
+		return "not all directories in it can be watched: ";
 	case WATCHER_REFUSED:
 		return "the server does not grant a delegation now: polling";
 	case WATCHER_GRANTED:
@@ -183,6 +189,8 @@ static void on_change(void *ctx, const struct watcher_change *change)
 		[WATCHER_CREATE] = RENDER_CREATE,
 		[WATCHER_DELETE] = RENDER_DELETE,
 		[WATCHER_MOVE] = RENDER_MOVE,
+		[WATCHER_MODIFY] = RENDER_MODIFY,
+		[WATCHER_ATTRIB] = RENDER_ATTRIB,
 		[WATCHER_RESCAN] = RENDER_RESCAN,
 	};
 	struct watch *w = ctx;

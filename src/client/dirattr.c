@@ -78,6 +78,41 @@ void dirattr_copy(struct attr *to, const struct attr *from, const bitmap4 *mask)
 	}
 }
 
+size_t dirattr_packed_size(const bitmap4 *mask)
+{
+	size_t size = 0;
+
+	for (size_t i = 0; i < NFIELDS; i++)
+		size += bitmap4_has(mask, fields[i].bit) ? fields[i].size : 0;
+	return size;
+}
+
+void dirattr_pack(uint8_t *to, const struct attr *from, const bitmap4 *mask,
+	const bitmap4 *told)
+{
+	for (size_t i = 0; i < NFIELDS; i++) {
+		const struct field *f = &fields[i];
+
+		if (!bitmap4_has(mask, f->bit))
+			continue;
+		if (bitmap4_has(told, f->bit))
+			memcpy(to, at(from, f), f->size);
+		to += f->size;
+	}
+}
+
+void dirattr_unpack(struct attr *to, const uint8_t *from, const bitmap4 *mask)
+{
+	for (size_t i = 0; i < NFIELDS; i++) {
+		const struct field *f = &fields[i];
+
+		if (!bitmap4_has(mask, f->bit))
+			continue;
+		memcpy((char *)to + f->offset, from, f->size);
+		from += f->size;
+	}
+}
+
 bool dirattr_same(const struct attr *a, const struct attr *b, unsigned bit)
 {
 	const struct field *f = find(bit);
@@ -94,6 +129,19 @@ unsigned dirattr_first_difference(
 			return fields[i].bit;
 	}
 	return BITMAP4_BITS;
+}
+
+bitmap4 dirattr_differences(
+	const struct attr *a, const struct attr *b, const bitmap4 *mask)
+{
+	bitmap4 differ = {.beyond = false};
+
+	for (size_t i = 0; i < NFIELDS; i++) {
+		if (bitmap4_has(mask, fields[i].bit) &&
+			!dirattr_same(a, b, fields[i].bit))
+			bitmap4_set(&differ, fields[i].bit);
+	}
+	return differ;
 }
 
 void dirattr_show(

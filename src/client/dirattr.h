@@ -20,11 +20,24 @@ bitmap4 dirattr_known(void);
 void dirattr_copy(
 	struct attr *to, const struct attr *from, const bitmap4 *mask);
 
+/*
+ * The same fields packed, those of @mask one behind the other: for who keeps
+ * many. @told are put, the others stay as they are.
+ */
+size_t dirattr_packed_size(const bitmap4 *mask);
+void dirattr_pack(uint8_t *to, const struct attr *from, const bitmap4 *mask,
+	const bitmap4 *told);
+void dirattr_unpack(struct attr *to, const uint8_t *from, const bitmap4 *mask);
+
 /* Is the field of attribute @bit the same in both? True if it has none. */
 bool dirattr_same(const struct attr *a, const struct attr *b, unsigned bit);
 
 /* The first of @mask in which they differ; BITMAP4_BITS: none. */
 unsigned dirattr_first_difference(
+	const struct attr *a, const struct attr *b, const bitmap4 *mask);
+
+/* All of @mask in which they differ. */
+bitmap4 dirattr_differences(
 	const struct attr *a, const struct attr *b, const bitmap4 *mask);
 
 /* The value of attribute @bit, for people. */

@@ -27,7 +27,13 @@ struct dircache_node *dircache_node_find(
 	return NULL;
 }
 
-struct dircache_entry dircache_node_entry(const struct dircache_node *node)
+static uint8_t *packed_of(const struct dircache_node *node)
+{
+	return (uint8_t *)(uintptr_t)node->bytes + node->name_len;
+}
+
+struct dircache_entry dircache_node_entry(
+	const struct dircache *m, const struct dircache_node *node)
 {
 	struct dircache_entry entry = {
 		.name = dircache_node_name(node),
@@ -36,14 +42,42 @@ struct dircache_entry dircache_node_entry(const struct dircache_node *node)
 	};
 
 	memcpy(entry.mask.word, node->mask, sizeof(node->mask));
-	if (node->attr)
-		entry.attr = *node->attr;
+	dirattr_unpack(&entry.attr, packed_of(node), &m->packed);
 	entry.attr.type = (enum object_type)node->type;
 	entry.attr.inode = node->inode;
 	return entry;
 }
 
-static int learn_handle(struct dircache_node *node, struct xdr_opaque handle)
+/* ---- the budget ---- */
+
+static bool take(struct dircache *m, size_t size)
+{
+	struct dircache_budget *b = m->config.budget;
+
+	if (!b)
+		return true;
+	if (b->used > b->limit || size > b->limit - b->used)
+		return false;
+	b->used += size;
+	return true;
+}
+
+static void put(struct dircache *m, size_t size)
+{
+	if (m->config.budget)
+		m->config.budget->used -= size;
+}
+
+/* Without the handle. */
+static size_t size_of(const struct dircache *m, size_t name_len)
+{
+	return sizeof(struct dircache_node) + name_len + m->packed_size;
+}
+
+/* ---- learning ---- */
+
+static int learn_handle(struct dircache *m, struct dircache_node *node,
+	struct xdr_opaque handle)
 {
 	struct xdr_opaque known = {node->handle_len, node->handle};
 	uint8_t *copy;
@@ -51,43 +85,40 @@ static int learn_handle(struct dircache_node *node, struct xdr_opaque handle)
 	if (handle.len == 0 || handle.len > NFS4_FHSIZE ||
 		xdr_opaque_equal(&known, &handle))
 		return 0;
-	copy = malloc(handle.len);
-	if (!copy)
+	if (!take(m, handle.len))
 		return -ENOMEM;
+	copy = malloc(handle.len);
+	if (!copy) {
+		put(m, handle.len);
+		return -ENOMEM;
+	}
 	memcpy(copy, handle.data, handle.len);
+	put(m, node->handle_len);
 	free(node->handle);
 	node->handle = copy;
 	node->handle_len = (uint8_t)handle.len;
 	return 0;
 }
 
-static int learn_attr(const struct dircache *m, struct dircache_node *node,
+static void learn_attr(const struct dircache *m, struct dircache_node *node,
 	const struct attr *attr, const bitmap4 *told)
 {
 	if (bitmap4_has(told, FATTR4_TYPE))
 		node->type = (uint8_t)attr->type;
 	if (bitmap4_has(told, FATTR4_FILEID))
 		node->inode = attr->inode;
-	if (!m->keep_attr)
-		return 0;
-	if (!node->attr)
-		node->attr = calloc(1, sizeof(*node->attr));
-	if (!node->attr)
-		return -ENOMEM;
-	dirattr_copy(node->attr, attr, told);
-	return 0;
+	dirattr_pack(packed_of(node), attr, &m->packed, told);
 }
 
-int dircache_node_learn(const struct dircache *m, struct dircache_node *node,
+int dircache_node_learn(struct dircache *m, struct dircache_node *node,
 	const struct dircache_entry *entry)
 {
 	bitmap4 told = bitmap4_and(&entry->mask, &m->keep);
 
 	if (bitmap4_has(&told, FATTR4_FILEHANDLE) &&
-		learn_handle(node, entry->handle) < 0)
+		learn_handle(m, node, entry->handle) < 0)
 		return -ENOMEM;
-	if (learn_attr(m, node, &entry->attr, &told) < 0)
-		return -ENOMEM;
+	learn_attr(m, node, &entry->attr, &told);
 	for (int i = 0; i < BITMAP4_WORDS; i++)
 		node->mask[i] |= told.word[i];
 	if (entry->cookie != COOKIE_NONE)
@@ -96,37 +127,42 @@ int dircache_node_learn(const struct dircache *m, struct dircache_node *node,
 }
 
 struct dircache_node *dircache_node_new(
-	const struct dircache *m, const struct dircache_entry *entry)
+	struct dircache *m, const struct dircache_entry *entry)
 {
+	size_t size = size_of(m, entry->name.len);
 	struct dircache_node *node;
 
 	if (entry->name.len > UINT16_MAX)
 		return NULL; /* no name is that long: names are checked */
-	node = calloc(1, sizeof(*node) + entry->name.len);
-	if (!node)
+	if (!take(m, size))
 		return NULL;
+	node = calloc(1, size);
+	if (!node) {
+		put(m, size);
+		return NULL;
+	}
 	list_init(&node->in_order);
 	node->name_len = (uint16_t)entry->name.len;
 	if (entry->name.len)
-		memcpy(node->name, entry->name.data, entry->name.len);
+		memcpy(node->bytes, entry->name.data, entry->name.len);
 	if (dircache_node_learn(m, node, entry) < 0) {
-		dircache_node_free(node);
+		dircache_node_free(m, node);
 		return NULL;
 	}
 	return node;
 }
 
-void dircache_node_free(struct dircache_node *node)
+void dircache_node_free(struct dircache *m, struct dircache_node *node)
 {
+	put(m, size_of(m, node->name_len) + node->handle_len);
 	free(node->handle);
-	free(node->attr);
 	free(node);
 }
 
 void dircache_node_link(struct dircache *m, struct dircache_node *node)
 {
 	htab_insert(&m->by_name, &node->by_name,
-		htab_hash(node->name, node->name_len));
+		htab_hash(node->bytes, node->name_len));
 	list_add_tail(&m->order, &node->in_order);
 	m->count++;
 }
@@ -159,11 +195,25 @@ void dircache_say(struct dircache *m, enum dircache_event event,
 
 	if (!m->config.tell || m->quiet)
 		return;
-	entry = dircache_node_entry(node);
+	entry = dircache_node_entry(m, node);
 	if (replaced)
-		old = dircache_node_entry(replaced);
+		old = dircache_node_entry(m, replaced);
 	m->config.tell(
 		m->config.ctx, event, &entry, from, replaced ? &old : NULL);
+}
+
+void dircache_say_attrs(struct dircache *m, const struct dircache_node *node,
+	struct dircache_entry *before)
+{
+	struct dircache_entry entry;
+
+	if (!m->config.tell || m->quiet)
+		return;
+	entry = dircache_node_entry(m, node);
+	before->handle = (struct xdr_opaque){0, NULL}; /* may be freed */
+	bitmap4_clear(&before->mask, FATTR4_FILEHANDLE);
+	m->config.tell(m->config.ctx, DIRCACHE_ATTRS, &entry,
+		(struct name){0, NULL}, before);
 }
 
 /* ---- life ---- */
@@ -177,7 +227,10 @@ struct dircache *dircache_new(const struct dircache_config *config)
 		return NULL;
 	m->config = *config;
 	m->keep = bitmap4_and(&config->keep, &known);
-	m->keep_attr = !bitmap4_empty(&m->keep);
+	m->packed = m->keep;
+	bitmap4_clear(&m->packed, FATTR4_TYPE);
+	bitmap4_clear(&m->packed, FATTR4_FILEID);
+	m->packed_size = dirattr_packed_size(&m->packed);
 	bitmap4_set(&m->keep, FATTR4_TYPE);
 	bitmap4_set(&m->keep, FATTR4_FILEID);
 	bitmap4_set(&m->keep, FATTR4_FILEHANDLE);
@@ -209,7 +262,7 @@ void dircache_free(struct dircache *m)
 	forget_waiting(m);
 	list_for_each_entry_safe(node, tmp, &m->order, in_order) {
 		dircache_node_unlink(m, node);
-		dircache_node_free(node);
+		dircache_node_free(m, node);
 	}
 	htab_fini(&m->by_name);
 	free(m);
@@ -237,7 +290,7 @@ static int relist(struct dircache *m, struct dircache_node **node,
 		return -ENOMEM;
 	dircache_node_unlink(m, old);
 	dircache_say(m, DIRCACHE_DELETE, old, (struct name){0, NULL}, NULL);
-	dircache_node_free(old);
+	dircache_node_free(m, old);
 	dircache_node_link(m, *node);
 	dircache_say(m, DIRCACHE_CREATE, *node, (struct name){0, NULL}, NULL);
 	return 0;
@@ -257,7 +310,7 @@ static int list_new(struct dircache *m, struct dircache_node **node,
 static int list_again(struct dircache *m, struct dircache_node *node,
 	const struct dircache_entry *entry)
 {
-	struct dircache_entry known = dircache_node_entry(node);
+	struct dircache_entry known = dircache_node_entry(m, node);
 	bitmap4 told = bitmap4_and(&entry->mask, &known.mask);
 	bool same = dirattr_first_difference(
 			    &known.attr, &entry->attr, &told) == BITMAP4_BITS;
@@ -268,15 +321,14 @@ static int list_again(struct dircache *m, struct dircache_node *node,
 	if (dircache_node_learn(m, node, entry) < 0)
 		return -ENOMEM;
 	if (!same)
-		dircache_say(
-			m, DIRCACHE_ATTRS, node, (struct name){0, NULL}, NULL);
+		dircache_say_attrs(m, node, &known);
 	return 0;
 }
 
-static bool is_same_object(
+static bool is_same_object(const struct dircache *m,
 	const struct dircache_node *node, const struct dircache_entry *entry)
 {
-	struct dircache_entry known = dircache_node_entry(node);
+	struct dircache_entry known = dircache_node_entry(m, node);
 
 	return dircache_same_object(&known, entry);
 }
@@ -288,7 +340,7 @@ int dircache_fill_entry(struct dircache *m, const struct dircache_entry *entry)
 
 	if (!node)
 		err = list_new(m, &node, entry);
-	else if (!is_same_object(node, entry))
+	else if (!is_same_object(m, node, entry))
 		err = relist(m, &node, entry);
 	else
 		err = list_again(m, node, entry);
@@ -299,18 +351,20 @@ int dircache_fill_entry(struct dircache *m, const struct dircache_entry *entry)
 	return err;
 }
 
-static void drop_unlisted(struct dircache *m)
+/* What was listed was put at the end of the order. */
+bool dircache_fill_prune(struct dircache *m)
 {
-	struct dircache_node *node, *tmp;
+	struct dircache_node *node;
 
-	list_for_each_entry_safe(node, tmp, &m->order, in_order) {
-		if (node->fill == m->fill)
-			continue;
-		dircache_node_unlink(m, node);
-		dircache_say(
-			m, DIRCACHE_DELETE, node, (struct name){0, NULL}, NULL);
-		dircache_node_free(node);
-	}
+	if (list_empty(&m->order))
+		return false;
+	node = list_first_entry(&m->order, struct dircache_node, in_order);
+	if (node->fill == m->fill)
+		return false;
+	dircache_node_unlink(m, node);
+	dircache_say(m, DIRCACHE_DELETE, node, (struct name){0, NULL}, NULL);
+	dircache_node_free(m, node);
+	return true;
 }
 
 int dircache_fill_end(struct dircache *m, uint64_t verifier)
@@ -318,9 +372,10 @@ int dircache_fill_end(struct dircache *m, uint64_t verifier)
 	struct dircache_waiting *w, *tmp;
 	int err, worst = 0;
 
+	while (dircache_fill_prune(m))
+		;
 	m->filling = false;
 	m->verifier = verifier;
-	drop_unlisted(m);
 	list_for_each_entry_safe(w, tmp, &m->waiting, link) {
 		list_del(&w->link);
 		err = dircache_apply_now(m, &w->change);
@@ -425,7 +480,7 @@ bool dircache_find(
 	const struct dircache_node *node = dircache_node_find(m, name);
 
 	if (node)
-		*ret = dircache_node_entry(node);
+		*ret = dircache_node_entry(m, node);
 	return node != NULL;
 }
 
@@ -435,7 +490,7 @@ void dircache_each(const struct dircache *m,
 	const struct dircache_node *node;
 
 	list_for_each_entry(node, &m->order, in_order) {
-		struct dircache_entry entry = dircache_node_entry(node);
+		struct dircache_entry entry = dircache_node_entry(m, node);
 
 		if (!each(ctx, &entry))
 			return;

@@ -74,13 +74,19 @@ enum dircache_event {
 /*
  * The model changed. @entry is as it is now (DELETE: as it was); @from is the
  * old name of a MOVE; @replaced is what lost its name to @entry, or NULL: then
- * no DELETE of its own comes. Must not touch the model.
+ * no DELETE of its own comes. ATTRS: @replaced is the entry as it was, less its
+ * handle; a notification may tell nothing new. Must not touch the model.
  */
 typedef void (*dircache_tell)(void *ctx, enum dircache_event event,
 	const struct dircache_entry *entry, struct name from,
 	const struct dircache_entry *replaced);
 
 struct dircache;
+
+/* What some models may take together; one thread's. */
+struct dircache_budget {
+	size_t limit, used; /* bytes */
+};
 
 struct dircache_config {
 	/*
@@ -96,6 +102,8 @@ struct dircache_config {
 	 * two, directly behind it, for the echoes they are.
 	 */
 	bool echoes;
+	/* Entries above it are -ENOMEM. Borrowed; NULL: no limit. */
+	struct dircache_budget *budget;
 	dircache_tell tell; /* may be NULL */
 	void *ctx;
 };
@@ -111,6 +119,12 @@ void dircache_fill_begin(struct dircache *m);
 
 /* An entry of the listing. Told as CREATE if it is new. 0 or -ENOMEM. */
 int dircache_fill_entry(struct dircache *m, const struct dircache_entry *entry);
+
+/*
+ * The listing is complete. Drop an entry that it did not have (told as DELETE);
+ * false: there is none left. For who cannot have all of it told at once.
+ */
+bool dircache_fill_prune(struct dircache *m);
 
 /*
  * The listing is complete: what it did not have is gone (told as DELETE), then

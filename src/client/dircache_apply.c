@@ -74,7 +74,7 @@ static bool is_echo(struct dircache *m, const struct dircache_change *change,
 		return !node && take_echo(&m->echo_old, change->entry.name);
 	if (change->kind != CHANGE_ADD_ENTRY || !node)
 		return false;
-	known = dircache_node_entry(node);
+	known = dircache_node_entry(m, node);
 	return dircache_same_object(&known, &change->entry) &&
 		take_echo(&m->echo_new, change->entry.name);
 }
@@ -154,7 +154,7 @@ static int add_known(struct dircache *m, struct dircache_node *node,
 	dircache_node_unlink(m, node);
 	dircache_node_link(m, now);
 	dircache_say(m, DIRCACHE_CREATE, now, no_name, node);
-	dircache_node_free(node);
+	dircache_node_free(m, node);
 	return err ? err : place(m, now, change);
 }
 
@@ -193,7 +193,7 @@ static int apply_remove(
 	err = check_cookie(m, node, &change->entry, "removal");
 	dircache_node_unlink(m, node);
 	dircache_say(m, DIRCACHE_DELETE, node, no_name, NULL);
-	dircache_node_free(node);
+	dircache_node_free(m, node);
 	return err;
 }
 
@@ -212,7 +212,7 @@ static struct dircache_node *renamed(struct dircache *m,
 	bool listed_since = !m->settled && target && target->listed &&
 		!change->has_overwritten;
 	struct dircache_entry known =
-		dircache_node_entry(listed_since ? target : old);
+		dircache_node_entry(m, listed_since ? target : old);
 	struct dircache_node *node;
 
 	if (!listed_since) {
@@ -226,7 +226,7 @@ static struct dircache_node *renamed(struct dircache *m,
 	node = dircache_node_new(m, &known);
 	if (node && !listed_since &&
 		dircache_node_learn(m, node, &change->entry) < 0) {
-		dircache_node_free(node);
+		dircache_node_free(m, node);
 		return NULL;
 	}
 	return node;
@@ -261,11 +261,11 @@ static bool may_be_there(const struct dircache *m,
 	return change->has_overwritten || (!m->settled && target->listed);
 }
 
-static bool is_one_object(
+static bool is_one_object(const struct dircache *m,
 	const struct dircache_node *a, const struct dircache_node *b)
 {
-	struct dircache_entry ea = dircache_node_entry(a);
-	struct dircache_entry eb = dircache_node_entry(b);
+	struct dircache_entry ea = dircache_node_entry(m, a);
+	struct dircache_entry eb = dircache_node_entry(m, b);
 
 	return dircache_same_object(&ea, &eb);
 }
@@ -300,14 +300,15 @@ static int apply_rename(
 		dircache_node_unlink(m, target);
 	dircache_node_link(m, node);
 	/* Listed under both names: it is one object and replaced nothing. */
-	if (target && !change->has_overwritten && is_one_object(old, target)) {
-		dircache_node_free(target);
+	if (target && !change->has_overwritten &&
+		is_one_object(m, old, target)) {
+		dircache_node_free(m, target);
 		target = NULL;
 	}
 	dircache_say(m, DIRCACHE_MOVE, node, dircache_node_name(old), target);
-	dircache_node_free(old);
+	dircache_node_free(m, old);
 	if (target)
-		dircache_node_free(target);
+		dircache_node_free(m, target);
 	return err ? err : place(m, node, change);
 }
 
@@ -317,6 +318,7 @@ static int apply_child_attrs(
 	struct dircache *m, const struct dircache_change *change)
 {
 	struct dircache_node *node = dircache_node_find(m, change->entry.name);
+	struct dircache_entry before;
 
 	if (!node)
 		return !m->settled
@@ -325,9 +327,10 @@ static int apply_child_attrs(
 				  "attributes of \"%.*s\" changed, but it was "
 				  "not there",
 				  NAME(change->entry.name));
+	before = dircache_node_entry(m, node);
 	if (dircache_node_learn(m, node, &change->entry) < 0)
 		return -ENOMEM;
-	dircache_say(m, DIRCACHE_ATTRS, node, no_name, NULL);
+	dircache_say_attrs(m, node, &before);
 	return 0;
 }
 

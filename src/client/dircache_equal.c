@@ -132,7 +132,8 @@ static bool compare_entries(const struct compare *c,
 	const struct dircache_node *node;
 
 	list_for_each_entry(node, &model->order, in_order) {
-		struct dircache_entry known = dircache_node_entry(node), listed;
+		struct dircache_entry known = dircache_node_entry(model, node);
+		struct dircache_entry listed;
 
 		if (!dircache_find(listing, known.name, &listed))
 			return false; /* compare_names() looked */

@@ -18,25 +18,25 @@ struct dircache_node {
 	struct htab_link by_name;
 	struct list in_order;
 	uint64_t cookie;
-	uint64_t inode;    /* FATTR4_FILEID */
-	struct attr *attr; /* NULL: nothing but type and inode is kept */
-	uint8_t *handle;   /* NULL: not known */
+	uint64_t inode;  /* FATTR4_FILEID */
+	uint8_t *handle; /* NULL: not known */
 	uint32_t mask[BITMAP4_WORDS];
 	uint32_t fill; /* the last fill that listed it */
 	uint8_t type;  /* FATTR4_TYPE */
 	uint8_t handle_len;
 	bool listed; /* by a fill, and no notification since */
 	uint16_t name_len;
-	char name[];
+	char bytes[]; /* the name, then m->packed attributes */
 };
 
 static inline struct name dircache_node_name(const struct dircache_node *node)
 {
-	return (struct name){.len = node->name_len, .data = node->name};
+	return (struct name){.len = node->name_len, .data = node->bytes};
 }
 
 /* All that is known; points into the node. */
-struct dircache_entry dircache_node_entry(const struct dircache_node *node);
+struct dircache_entry dircache_node_entry(
+	const struct dircache *m, const struct dircache_node *node);
 
 /* A notification that waits for the end of the fill; all strings are ours. */
 struct dircache_waiting {
@@ -48,7 +48,8 @@ struct dircache_waiting {
 struct dircache {
 	struct dircache_config config;
 	bitmap4 keep;
-	bool keep_attr; /* more than type and inode */
+	bitmap4 packed; /* those of keep that lie packed in the nodes */
+	size_t packed_size;
 	struct htab by_name;
 	struct list order;
 	size_t count;
@@ -74,13 +75,13 @@ struct dircache_node *dircache_node_find(
 
 /* A node with what is kept of @entry, not linked yet; NULL: no memory. */
 struct dircache_node *dircache_node_new(
-	const struct dircache *m, const struct dircache_entry *entry);
-void dircache_node_free(struct dircache_node *node);
+	struct dircache *m, const struct dircache_entry *entry);
+void dircache_node_free(struct dircache *m, struct dircache_node *node);
 void dircache_node_link(struct dircache *m, struct dircache_node *node);
 void dircache_node_unlink(struct dircache *m, struct dircache_node *node);
 
 /* Learn what is told of @entry and kept. 0 or -ENOMEM. */
-int dircache_node_learn(const struct dircache *m, struct dircache_node *node,
+int dircache_node_learn(struct dircache *m, struct dircache_node *node,
 	const struct dircache_entry *entry);
 
 /* Could both be the same object? True when too little is known. */
@@ -90,6 +91,10 @@ bool dircache_same_object(
 void dircache_say(struct dircache *m, enum dircache_event event,
 	const struct dircache_node *node, struct name from,
 	const struct dircache_node *replaced);
+
+/* Attributes of @node were told; they were @before. */
+void dircache_say_attrs(struct dircache *m, const struct dircache_node *node,
+	struct dircache_entry *before);
 
 /* Apply now, also while filling. */
 int dircache_apply_now(

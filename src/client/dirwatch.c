@@ -27,6 +27,7 @@ struct batch {
 	uint64_t arrived_ms;
 	size_t size;
 	uint32_t count;
+	uint32_t next; /* the first that is not applied */
 	notify4 changes[];
 };
 
@@ -63,7 +64,8 @@ struct dirwatch {
 
 	struct nfsc_deleg deleg; /* the owner's; stateid also by callbacks */
 	uint64_t filled_ms;
-	bool told; /* told_change is the model's */
+	int refused; /* why the model did not take a change */
+	bool told;   /* told_change is the model's */
 	uint64_t told_change;
 };
 
@@ -159,6 +161,7 @@ static struct batch *copy_batch(const CB_NOTIFY4args *args)
 		return NULL;
 	b->size = size;
 	b->count = n;
+	b->next = 0;
 	at = (uint8_t *)&b->changes[n];
 	for (uint32_t i = 0; i < n; i++) {
 		const notify4 *from = &args->cna_changes.items[i];
@@ -520,9 +523,16 @@ static bitmap4 attrs_to_list(const struct dirwatch *w)
 				   : attrs;
 }
 
+static bool has_room(const struct dirwatch *w)
+{
+	return !w->config.room || w->config.room(w->config.owner);
+}
+
 static int fill_entry(void *ctx, const struct dircache_entry *entry)
 {
-	return dircache_fill_entry(ctx, entry);
+	struct dirwatch *w = ctx;
+
+	return has_room(w) ? dircache_fill_entry(w->model, entry) : -ENOBUFS;
 }
 
 /* A whole listing, begun again when its cookies lose their meaning. */
@@ -534,11 +544,20 @@ static int list_it(struct dirwatch *w, struct nfsc_page *page)
 	for (int i = 0; i < FILL_TRIES; i++) {
 		dircache_fill_begin(w->model);
 		err = nfsc_readdir(w->set->client, &w->config.fh, &attrs, page,
-			fill_entry, w->model);
+			fill_entry, w);
 		if (err != NFS4ERR_NOT_SAME && err != NFS4ERR_BAD_COOKIE)
 			break;
 	}
 	return err;
+}
+
+static int prune(struct dirwatch *w)
+{
+	while (has_room(w)) {
+		if (!dircache_fill_prune(w->model))
+			return 0;
+	}
+	return -ENOBUFS;
 }
 
 int dirwatch_fill(struct dirwatch *w)
@@ -547,6 +566,8 @@ int dirwatch_fill(struct dirwatch *w)
 	int err = list_it(w, &page);
 
 	w->told = false;
+	if (err == 0)
+		err = prune(w);
 	if (err)
 		return err;
 	err = dircache_fill_end(w->model, dirnotify_verifier(page.verifier));
@@ -561,10 +582,10 @@ int dirwatch_fill(struct dirwatch *w)
 static int apply_change(void *ctx, const struct dircache_change *change)
 {
 	struct dirwatch *w = ctx;
-	int err = dircache_apply(w->model, change);
 
-	if (err)
-		return err;
+	w->refused = dircache_apply(w->model, change);
+	if (w->refused)
+		return w->refused;
 	if (change->kind == CHANGE_DIR_ATTRS &&
 		bitmap4_has(&change->entry.mask, FATTR4_CHANGE)) {
 		w->told = true;
@@ -576,36 +597,42 @@ static int apply_change(void *ctx, const struct dircache_change *change)
 	return 0;
 }
 
-static int apply_batch(struct dirwatch *w, const struct batch *b)
+static int apply_batch(struct dirwatch *w, struct batch *b)
 {
 	struct arena arena;
 	nfsstat4 status = NFS4_OK;
 
+	w->refused = 0;
 	if (b->arrived_ms > w->filled_ms + SETTLE_MS)
 		dircache_settle(w->model);
 	arena_init(&arena, 1024 * 1024);
-	for (uint32_t i = 0; i < b->count && !status; i++) {
+	while (b->next < b->count && !status && has_room(w)) {
 		arena_reset(&arena);
 		status = dirnotify_decode(
-			&b->changes[i], &arena, apply_change, w);
+			&b->changes[b->next++], &arena, apply_change, w);
 	}
 	arena_fini(&arena);
-	if (dircache_contradiction(w->model))
-		return -EILSEQ;
+	if (w->refused)
+		return w->refused;
 	return status == NFS4_OK ? 0 : -EPROTO;
 }
 
-static struct batch *next_batch(struct dirwatch *w)
+/* The one to apply next; it stays on the list. */
+static struct batch *first_batch(struct dirwatch *w)
 {
-	struct batch *b;
-
 	scope_lock(&w->set->lock);
-	if (list_empty(&w->batches))
-		return NULL;
-	b = list_first_entry(&w->batches, struct batch, link);
+	return list_empty(&w->batches)
+		? NULL
+		: list_first_entry(&w->batches, struct batch, link);
+}
+
+static void drop_batch(struct dirwatch *w, struct batch *b)
+{
+	lock_acquire(&w->set->lock);
 	list_del(&b->link);
 	w->set->bytes -= b->size;
-	return b;
+	lock_release(&w->set->lock);
+	free(b);
 }
 
 int dirwatch_drain(struct dirwatch *w)
@@ -613,19 +640,25 @@ int dirwatch_drain(struct dirwatch *w)
 	struct batch *b;
 	int err = 0;
 
-	while (err == 0 && (b = next_batch(w))) {
+	while (err == 0 && (b = first_batch(w)) && has_room(w)) {
 		err = apply_batch(w, b);
-		free(b);
+		if (err || b->next == b->count)
+			drop_batch(w, b);
 	}
 	return err;
+}
+
+bool dirwatch_is_waiting(struct dirwatch *w)
+{
+	return first_batch(w) != NULL;
 }
 
 void dirwatch_discard(struct dirwatch *w)
 {
 	struct batch *b;
 
-	while ((b = next_batch(w)))
-		free(b);
+	while ((b = first_batch(w)))
+		drop_batch(w, b);
 }
 
 /* ---- delegations that are gone ---- */

@@ -72,6 +72,8 @@ struct dirwatch_config {
 	bitmap4 list_attrs; /* asked of READDIR besides those granted */
 	struct dircache_config model;
 	void *owner; /* whatever: dirwatch_owner() */
+	/* May the model tell more changes now? NULL: always. */
+	bool (*room)(void *owner);
 };
 
 struct dirwatch *dirwatch_new(const struct dirwatch_config *config);
@@ -89,15 +91,19 @@ int dirwatch_acquire(struct dirwatch *w, uint64_t *change);
 /*
  * List the directory into the model. Under the delegation that makes it true;
  * without, it is a snapshot. -EILSEQ: a notification that waited contradicts
- * the listing: list again.
+ * the listing: list again. -ENOBUFS: no room for what it finds; what was told
+ * so far is not told again by the next one.
  */
 int dirwatch_fill(struct dirwatch *w);
 
 /*
- * Apply what was notified. 0; -EILSEQ: the model must be filled again;
- * -EPROTO, -ENOMEM likewise.
+ * Apply what was notified, while there is room. 0; -EILSEQ: the model must be
+ * filled again; -EPROTO, -ENOMEM likewise.
  */
 int dirwatch_drain(struct dirwatch *w);
+
+/* Is something notified not applied yet? */
+bool dirwatch_is_waiting(struct dirwatch *w);
 
 /* Drop what was notified: the model must be filled again. */
 void dirwatch_discard(struct dirwatch *w);

@@ -18,6 +18,11 @@ uint64_t watcher_now(struct watcher *w)
 	return clock_mono_ms(&w->clock);
 }
 
+bool watcher_has_room(const struct watcher *w)
+{
+	return !w->config.room || w->config.room(w->config.ctx);
+}
+
 /* ---- telling ---- */
 
 void watcher_say(struct watcher *w, enum watcher_notice_kind kind,
@@ -39,13 +44,12 @@ void watcher_tell(const struct watcher_dir *dir, enum watcher_event event,
 {
 	struct watcher *w = dir->w;
 	struct watcher_change change = {
-		.event = event,
-		.dir = watcher_dir_path(dir),
-		.name = name,
-		.to = to,
-		.type = type,
-	};
+		.event = event, .name = name, .to = to, .type = type};
 
+	if (!(w->config.events & WATCHER_BIT(event)))
+		return;
+	change.dir = watcher_dir_path(dir);
+	w->told_ms = watcher_now(w);
 	w->config.change(w->config.ctx, &change);
 }
 
@@ -98,18 +102,23 @@ static int make_root_path(struct watcher *w)
 
 static int find_root(struct watcher *w, size_t *found)
 {
-	static const bitmap4 want = {.word = {1u << FATTR4_SUPPORTED_ATTRS}};
+	bitmap4 want = {.beyond = false};
 	struct fattr4_values values;
 	struct nfsc_fh fh;
 	int err = nfsc_lookup(
 		w->c, NULL, w->config.path, w->config.npath, &fh, found);
 
+	bitmap4_set(&want, FATTR4_SUPPORTED_ATTRS);
+	bitmap4_set(&want, FATTR4_DIR_NOTIF_DELAY);
+	bitmap4_set(&want, FATTR4_DIRENT_NOTIF_DELAY);
 	if (err == 0)
 		err = nfsc_getattr(w->c, &fh, &want, &values);
 	if (err)
 		return err;
 	w->tells_dir_attrs =
 		bitmap4_has(&values.supported, FATTR4_DIR_NOTIF_DELAY);
+	w->dir_delay = values.dir_notif_delay;
+	w->child_delay = values.dirent_notif_delay;
 	w->root = watcher_dir_new(w, NULL, (struct name){0, ""}, &fh, true);
 	return w->root ? 0 : -ENOMEM;
 }
@@ -118,6 +127,8 @@ static int start(struct watcher *w, size_t *found)
 {
 	int err = htab_init(&w->by_fh, 16);
 
+	if (err == 0)
+		err = htab_init(&w->by_name, 16);
 	if (err == 0)
 		err = make_root_path(w);
 	if (err)
@@ -133,6 +144,23 @@ static int start(struct watcher *w, size_t *found)
 	return find_root(w, found);
 }
 
+static void set_defaults(struct watcher *w)
+{
+	struct watcher_config *config = &w->config;
+
+	if (!config->poll_ms)
+		config->poll_ms = POLL_DEFAULT_MS;
+	if (!config->events)
+		config->events = WATCHER_BIT(WATCHER_EVENTS) - 1;
+	w->tells_attrs = config->events &
+		(WATCHER_BIT(WATCHER_MODIFY) | WATCHER_BIT(WATCHER_ATTRIB));
+	w->budget.limit = config->memory ? config->memory : WATCHER_MEMORY;
+	if (!config->client.retry_delay_ms) {
+		config->client.retry_delay_ms = 100;
+		config->client.retry_delay_max_ms = 10000;
+	}
+}
+
 int watcher_new(const struct watcher_config *config, struct watcher **ret,
 	size_t *found)
 {
@@ -143,12 +171,7 @@ int watcher_new(const struct watcher_config *config, struct watcher **ret,
 	if (!w)
 		return -ENOMEM;
 	w->config = *config;
-	if (!w->config.poll_ms)
-		w->config.poll_ms = POLL_DEFAULT_MS;
-	if (!w->config.client.retry_delay_ms) {
-		w->config.client.retry_delay_ms = 100;
-		w->config.client.retry_delay_max_ms = 10000;
-	}
+	set_defaults(w);
 	clock_init(&w->clock);
 	list_init(&w->dirs);
 	for (int i = 0; i < WATCHER_LISTS; i++)
@@ -172,6 +195,7 @@ void watcher_free(struct watcher *w)
 	nfsc_free(w->c);
 	dirwatch_set_free(w->set);
 	htab_fini(&w->by_fh);
+	htab_fini(&w->by_name);
 	free(w->root_path);
 	free(w->path);
 	free(w);
@@ -244,8 +268,7 @@ static void serve_ready(struct watcher *w)
 	struct list *clogged = &w->lists[WATCHER_CLOGGED];
 	struct dirwatch *dw;
 
-	while (!w->error && !list_empty(clogged) &&
-		w->config.room(w->config.ctx))
+	while (!w->error && !list_empty(clogged) && watcher_has_room(w))
 		watcher_dir_serve(
 			list_first_entry(clogged, struct watcher_dir, todo));
 	while (!w->error && (dw = dirwatch_next_ready(w->set)))
@@ -268,18 +291,39 @@ static void poll_unheld(struct watcher *w)
 	}
 }
 
+/* How long until config.idle_ms are over. */
+static uint64_t idle_left(const struct watcher *w, uint64_t now)
+{
+	uint64_t end = w->told_ms + w->config.idle_ms;
+
+	return end > now ? end - now : 0;
+}
+
+/* Was there nothing to tell for so long? What waits for room is something. */
+static void check_idle(struct watcher *w)
+{
+	if (!w->config.idle_ms || !w->ready_said || w->error)
+		return;
+	if (!watcher_has_room(w) || !list_empty(&w->lists[WATCHER_CLOGGED]))
+		w->told_ms = watcher_now(w);
+	else if (idle_left(w, watcher_now(w)) == 0)
+		w->error = -ETIME;
+}
+
 /* How long nothing needs to be done if nothing comes in. */
 static uint64_t time_to_wait(struct watcher *w)
 {
 	uint64_t now = watcher_now(w), wait = WAIT_MAX_MS;
 	struct watcher_dir *dir;
 
-	if (!w->ready_said || !list_empty(&w->lists[WATCHER_FRESH]))
-		return 0;
 	if (w->check_lost)
 		wait = 1000;
-	if (w->config.room && !w->config.room(w->config.ctx))
+	if (!watcher_has_room(w))
 		return wait; /* watcher_wake() says when there is */
+	if (!w->ready_said || !list_empty(&w->lists[WATCHER_FRESH]))
+		return 0;
+	if (w->config.idle_ms && idle_left(w, now) < wait)
+		wait = idle_left(w, now);
 	list_for_each_entry(dir, &w->lists[WATCHER_UNHELD], todo) {
 		uint64_t at =
 			dir->try_ms < dir->poll_ms ? dir->try_ms : dir->poll_ms;
@@ -300,13 +344,16 @@ static void do_some(struct watcher *w)
 	serve_ready(w);
 	watcher_bury(w, true);
 	if (!w->error && !list_empty(fresh)) {
-		watcher_dir_begin(
-			list_first_entry(fresh, struct watcher_dir, todo));
+		if (watcher_has_room(w))
+			watcher_dir_begin(list_first_entry(
+				fresh, struct watcher_dir, todo));
 	} else if (!w->ready_said && !w->error) {
 		w->ready_said = true;
+		w->told_ms = watcher_now(w);
 		watcher_say(w, WATCHER_READY, w->root, 0);
 	}
 	poll_unheld(w);
+	check_idle(w);
 	watcher_bury(w, true);
 }
 
@@ -327,7 +374,7 @@ int watcher_run(struct watcher *w)
 		clean_up(w);
 		return 0;
 	}
-	if (w->ready_said && w->root)
+	if (w->ready_said && w->root && w->error != -ETIME)
 		watcher_say(w, WATCHER_GONE, w->root, w->error);
 	clean_up(w);
 	return w->error;

@@ -18,6 +18,14 @@
  * A subdirectory that appears is granted, then listed, and what is in it is
  * told as CREATE; so nothing that stays is missed. One that was moved here
  * from elsewhere in the tree is told in the same way.
+ *
+ * Changed attributes of entries are told as far as the server promises to
+ * notify them, and whenever a listing shows that they are not what they were.
+ * Changes of one entry may be merged, those of attributes and of contents come
+ * apart.
+ *
+ * What a server can make it hold is bounded: notifications that wait, models
+ * (what does not fit is not watched, and said), the depth of the tree.
  */
 #ifndef CLIENT_WATCHER_H
 #define CLIENT_WATCHER_H
@@ -36,8 +44,13 @@ enum watcher_event {
 	WATCHER_CREATE,
 	WATCHER_DELETE,
 	WATCHER_MOVE,
+	WATCHER_MODIFY, /* size or time of modification changed */
+	WATCHER_ATTRIB, /* another attribute did */
 	WATCHER_RESCAN,
+	WATCHER_EVENTS
 };
+
+#define WATCHER_BIT(event) (1u << (event))
 
 /* Dies with the call. */
 struct watcher_change {
@@ -56,9 +69,11 @@ enum watcher_notice_kind {
 	WATCHER_RESTARTED,      /* the server restarted or forgot us */
 	WATCHER_NO_DELEGATIONS, /* the server has none: polling, all of it */
 	WATCHER_NO_NOTIFY,      /* granted, but it only recalls */
+	WATCHER_NO_ATTRS,       /* changed attributes are not told of `dir` */
 	WATCHER_REFUSED,        /* `dir` is not granted now: polling it */
 	WATCHER_GRANTED,        /* `dir` is granted after all */
 	WATCHER_CANNOT,         /* `dir` cannot be listed: `error` */
+	WATCHER_CANNOT_BELOW,   /* a directory in it cannot be watched */
 	WATCHER_GONE,           /* the directory to watch was removed */
 	WATCHER_TOO_SLOW,       /* the reader is too slow: will RESCAN */
 	WATCHER_CONTRADICTED,   /* `why` a notification cannot be: RESCAN */
@@ -77,7 +92,10 @@ struct watcher_config {
 	const struct name *path;   /* from the server's root; borrowed */
 	size_t npath;
 	bool recursive;
+	unsigned events;  /* WATCHER_BIT()s to be told; 0: all */
+	uint64_t idle_ms; /* end when nothing was told for so long; 0: never */
 	uint64_t poll_ms; /* between looks at what is not granted; 2 s */
+	size_t memory;    /* bytes the models may take; 0: 1 GiB */
 	/* On the thread of watcher_run(). */
 	void (*change)(void *ctx, const struct watcher_change *change);
 	/* May more be told now? NULL: always. Say when by watcher_wake(). */
@@ -96,8 +114,9 @@ int watcher_new(const struct watcher_config *config, struct watcher **ret,
 
 /*
  * Watch until watcher_stop(): then all delegations are given back and session
- * and client id are destroyed. 0; NFS4ERR_NOTDIR, NFS4ERR_STALE or another
- * error when the directory cannot be watched at all, or not any more.
+ * and client id are destroyed. 0; -ETIME after config.idle_ms; NFS4ERR_NOTDIR,
+ * NFS4ERR_STALE or another error when the directory cannot be watched at all,
+ * or not any more. More may be told after watcher_stop().
  */
 int watcher_run(struct watcher *w);
 

@@ -39,12 +39,37 @@ static void set_unheld(struct watcher_dir *dir)
 		dir->backoff_ms = WATCHER_BACKOFF_MAX_MS;
 }
 
+/* Remember as of when the model is complete, now that nothing is notified. */
+static void prove(struct watcher_dir *dir, bool complete)
+{
+	dir->proven =
+		complete && dirwatch_told_change(dir->dw, &dir->proven_change);
+}
+
 /* It was held; how soon may we ask again? */
 static void forgive(struct watcher_dir *dir)
 {
 	if (watcher_now(dir->w) - dir->granted_ms > WATCHER_GOOD_GRANT_MS ||
 		dir->backoff_ms < WATCHER_BACKOFF_MIN_MS)
 		dir->backoff_ms = WATCHER_BACKOFF_MIN_MS;
+}
+
+/* What it was, it is no more: ask again soon. */
+static void lost(struct watcher_dir *dir, bool complete)
+{
+	prove(dir, complete);
+	forgive(dir);
+	set_unheld(dir);
+}
+
+/* The reader does not keep up: hold nobody up for him. */
+static void let_go(struct watcher_dir *dir)
+{
+	watcher_say(dir->w, WATCHER_TOO_SLOW, dir, 0);
+	dirwatch_discard(dir->dw);
+	dirwatch_return(dir->dw, NULL);
+	dirwatch_discard(dir->dw);
+	lost(dir, false);
 }
 
 /* ---- errors ---- */
@@ -71,6 +96,10 @@ static void failed(struct watcher_dir *dir, int err)
 
 	if (err == -ECANCELED) {
 		w->error = err;
+		return;
+	}
+	if (err == -ENOBUFS) {
+		let_go(dir);
 		return;
 	}
 	if (!dir->parent && (is_gone(err) || !dir->listed)) {
@@ -101,14 +130,15 @@ static void failed(struct watcher_dir *dir, int err)
 
 /*
  * List the directory and tell the differences. @change is its change attribute
- * from before. 0 or an error, of which failed() is to be told.
+ * from before. @missed: something may have been that the listing does not show.
+ * 0 or an error, of which failed() is to be told.
  */
-static int list(struct watcher_dir *dir, uint64_t change)
+static int list(struct watcher_dir *dir, uint64_t change, bool missed)
 {
 	static const struct name no_name;
 	int err = -EILSEQ;
 
-	if (dir->listed)
+	if (dir->listed && missed)
 		watcher_tell(
 			dir, WATCHER_RESCAN, no_name, no_name, OBJECT_NONE);
 	for (int i = 0; i < LIST_TRIES && err == -EILSEQ; i++)
@@ -129,13 +159,6 @@ static bool is_proven(const struct watcher_dir *dir, uint64_t change)
 		change == dir->proven_change;
 }
 
-/* Remember as of when the model is complete, now that nothing is notified. */
-static void prove(struct watcher_dir *dir, bool complete)
-{
-	dir->proven =
-		complete && dirwatch_told_change(dir->dw, &dir->proven_change);
-}
-
 /* ---- asking ---- */
 
 static void refused(struct watcher_dir *dir)
@@ -150,15 +173,32 @@ static void refused(struct watcher_dir *dir)
 	set_unheld(dir);
 }
 
+static bool has_type(const struct watcher_dir *dir, notify_type4 type)
+{
+	return dirwatch_is_held(dir->dw) &&
+		bitmap4_has(&dirwatch_deleg(dir->dw)->types, type);
+}
+
+static void say_no_attrs(struct watcher_dir *dir)
+{
+	struct watcher *w = dir->w;
+
+	if (w->tells_attrs && !w->no_attrs_said)
+		watcher_say(w, WATCHER_NO_ATTRS, dir, 0);
+	w->no_attrs_said = true;
+}
+
+/* Say once what the server does not do. */
 static void check_types(struct watcher_dir *dir)
 {
 	struct watcher *w = dir->w;
-	const bitmap4 *types = &dirwatch_deleg(dir->dw)->types;
 
-	if (bitmap4_has(types, NOTIFY4_ADD_ENTRY) || w->no_notify_said)
-		return;
-	w->no_notify_said = true;
-	watcher_say(w, WATCHER_NO_NOTIFY, dir, 0);
+	if (!has_type(dir, NOTIFY4_ADD_ENTRY) && !w->no_notify_said) {
+		w->no_notify_said = true;
+		watcher_say(w, WATCHER_NO_NOTIFY, dir, 0);
+	}
+	if (!has_type(dir, NOTIFY4_CHANGE_CHILD_ATTRS))
+		say_no_attrs(dir);
 }
 
 /* The delegation, or just the change attribute if there are none. */
@@ -174,7 +214,22 @@ static int ask(struct watcher_dir *dir, uint64_t *change)
 	if (!w->no_delegations)
 		watcher_say(w, WATCHER_NO_DELEGATIONS, dir, 0);
 	w->no_delegations = true;
+	say_no_attrs(dir);
 	return nfsc_get_change(w->c, dirwatch_fh(dir->dw), change);
+}
+
+/*
+ * List what is not as it was. The directory's change attribute does not move
+ * with attributes of its entries, so whoever is notified of those lists in any
+ * case, to begin with what is true; what came and went may have been merged.
+ */
+static int catch_up(struct watcher_dir *dir, uint64_t change)
+{
+	bool missed = !is_proven(dir, change);
+	bool attrs = dir->w->tells_attrs &&
+		has_type(dir, NOTIFY4_CHANGE_CHILD_ATTRS);
+
+	return missed || attrs ? list(dir, change, missed) : 0;
 }
 
 static void try_acquire(struct watcher_dir *dir)
@@ -182,8 +237,8 @@ static void try_acquire(struct watcher_dir *dir)
 	uint64_t change = 0;
 	int err = ask(dir, &change);
 
-	if (err == 0 && !is_proven(dir, change))
-		err = list(dir, change);
+	if (err == 0)
+		err = catch_up(dir, change);
 	if (err) {
 		failed(dir, err);
 	} else if (dirwatch_is_held(dir->dw)) {
@@ -208,7 +263,7 @@ static int look_up(struct watcher_dir *dir)
 		err = nfsc_getattr(w->c, &fh, &want, &values);
 	if (err == 0 && values.attr.type != OBJECT_DIR)
 		err = NFS4ERR_NOTDIR;
-	return err ? err : watcher_dir_set_fh(dir, &fh);
+	return err ? err : watcher_dir_found(dir, &fh);
 }
 
 void watcher_dir_begin(struct watcher_dir *dir)
@@ -227,14 +282,6 @@ void watcher_dir_begin(struct watcher_dir *dir)
 
 /* ---- notified, recalled, lost ---- */
 
-/* What it was, it is no more: ask again soon. */
-static void lost(struct watcher_dir *dir, bool complete)
-{
-	prove(dir, complete);
-	forgive(dir);
-	set_unheld(dir);
-}
-
 /*
  * Give it back: what was notified is told first, and what the server still
  * delivers before it answers.
@@ -248,55 +295,50 @@ static void give_back(struct watcher_dir *dir, bool complete)
 		return;
 	}
 	complete = dirwatch_drain(dir->dw) == 0 && complete;
-	lost(dir, complete);
+	if (dirwatch_is_waiting(dir->dw))
+		let_go(dir);
+	else
+		lost(dir, complete);
 }
 
-/* The reader does not keep up: hold nobody up for him. */
+/* There is no room for what was notified. */
 static void serve_clogged(struct watcher_dir *dir)
 {
-	struct watcher *w = dir->w;
-
-	if (dirwatch_is_held(dir->dw) && !dirwatch_is_recalled(dir->dw)) {
+	if (dirwatch_is_held(dir->dw) && !dirwatch_is_recalled(dir->dw))
 		watcher_dir_put(dir, WATCHER_CLOGGED);
-		return;
-	}
-	watcher_say(w, WATCHER_TOO_SLOW, dir, 0);
-	dirwatch_discard(dir->dw);
-	dirwatch_return(dir->dw, NULL);
-	dirwatch_discard(dir->dw);
-	lost(dir, false);
+	else
+		let_go(dir);
 }
 
-static void relist(struct watcher_dir *dir)
+/* The model did not take a notification: @why. */
+static void relist(struct watcher_dir *dir, int why)
 {
 	int err;
 
-	watcher_say(dir->w, WATCHER_CONTRADICTED, dir, 0);
+	if (why == -EILSEQ)
+		watcher_say(dir->w, WATCHER_CONTRADICTED, dir, 0);
 	dirwatch_discard(dir->dw);
-	err = list(dir, 0);
+	err = list(dir, 0, true);
 	if (err)
 		failed(dir, err);
 }
 
 void watcher_dir_serve(struct watcher_dir *dir)
 {
-	struct watcher *w = dir->w;
-	bool complete;
+	int err;
 
 	if (dir->on != WATCHER_NONE && dir->on != WATCHER_CLOGGED)
 		return;
-	if (w->config.room && !w->config.room(w->config.ctx)) {
-		serve_clogged(dir);
-		return;
-	}
 	watcher_dir_put(dir, WATCHER_NONE);
-	complete = dirwatch_drain(dir->dw) == 0;
-	if (dirwatch_is_recalled(dir->dw))
-		give_back(dir, complete);
+	err = dirwatch_drain(dir->dw);
+	if (err == 0 && dirwatch_is_waiting(dir->dw))
+		serve_clogged(dir);
+	else if (dirwatch_is_recalled(dir->dw))
+		give_back(dir, err == 0);
 	else if (!dirwatch_is_held(dir->dw))
-		lost(dir, complete);
-	else if (!complete)
-		relist(dir);
+		lost(dir, err == 0);
+	else if (err)
+		relist(dir, err);
 }
 
 void watcher_dir_trim(struct watcher_dir *dir)
@@ -314,8 +356,8 @@ static void look_again(struct watcher_dir *dir)
 	uint64_t change;
 	int err = nfsc_get_change(dir->w->c, dirwatch_fh(dir->dw), &change);
 
-	if (err == 0 && !is_proven(dir, change))
-		err = list(dir, change);
+	if (err == 0)
+		err = catch_up(dir, change);
 	if (err) {
 		failed(dir, err);
 		return;
@@ -329,7 +371,7 @@ void watcher_dir_poll(struct watcher_dir *dir, uint64_t now)
 
 	if (now < dir->try_ms && now < dir->poll_ms)
 		return;
-	if (w->config.room && !w->config.room(w->config.ctx))
+	if (!watcher_has_room(w))
 		return;
 	if (!dir->dw)
 		watcher_dir_begin(dir);

@@ -21,6 +21,13 @@
 /* A grant that lived so long makes up for the refusals before. */
 #define WATCHER_GOOD_GRANT_MS 10000
 
+/* What the models may take together, and a directory beside its entries. */
+#define WATCHER_MEMORY   ((size_t)1 << 30)
+#define WATCHER_DIR_COST 4096
+
+/* Directories below each other: trees are walked recursively. */
+#define WATCHER_DEPTH_MAX 1024
+
 /* On which list of the watcher a directory is. */
 enum watcher_list {
 	WATCHER_NONE,    /* held, nothing to do */
@@ -42,16 +49,18 @@ struct watcher_dir {
 	struct list todo; /* in w->lists[on] */
 	struct htab_link by_fh;
 	bool in_by_fh;
-	struct dirwatch *dw; /* NULL until its handle is known */
-	struct name name;    /* our bytes */
-	bool quiet;          /* what the first listing finds is no news */
+	struct dirwatch *dw;      /* NULL until its handle is known */
+	struct htab_link by_name; /* and by parent; not the root's */
+	struct name name;         /* our bytes */
+	unsigned depth;           /* 0: the root */
+	bool quiet;               /* what the first listing finds is no news */
 	bool listed;
 	/* The model is complete as of this change attribute. */
 	bool proven;
 	uint64_t proven_change;
 	uint64_t granted_ms, backoff_ms;
 	uint64_t try_ms, poll_ms; /* when to do that next */
-	bool refusal_said, error_said;
+	bool refusal_said, error_said, below_said;
 };
 
 struct watcher {
@@ -62,7 +71,8 @@ struct watcher {
 	struct watcher_dir *root;
 	char *root_path; /* "/a/b/" */
 	size_t root_len;
-	struct htab by_fh;
+	struct dircache_budget budget;
+	struct htab by_fh, by_name;
 	struct list dirs; /* all but the doomed */
 	struct list lists[WATCHER_LISTS];
 	size_t ndirs, nunheld;
@@ -76,7 +86,12 @@ struct watcher {
 	 * notifications, and this one would take one of them.
 	 */
 	bool tells_dir_attrs;
-	bool ready_said, no_notify_said, no_delegations, check_lost;
+	/* Its own minimum for notified attributes, which we ask for. */
+	nfstime4 child_delay, dir_delay;
+	bool tells_attrs; /* MODIFY or ATTRIB is wanted */
+	bool ready_said, no_notify_said, no_attrs_said, no_delegations;
+	bool check_lost;
+	uint64_t told_ms; /* when something was told, or could have been */
 	atomic_bool stop;
 	int error; /* ends it */
 };
@@ -84,6 +99,7 @@ struct watcher {
 /* ---- watcher.c ---- */
 
 uint64_t watcher_now(struct watcher *w);
+bool watcher_has_room(const struct watcher *w);
 void watcher_say(struct watcher *w, enum watcher_notice_kind kind,
 	const struct watcher_dir *dir, int error);
 void watcher_tell(const struct watcher_dir *dir, enum watcher_event event,
@@ -91,7 +107,10 @@ void watcher_tell(const struct watcher_dir *dir, enum watcher_event event,
 
 /* ---- watcher_tree.c ---- */
 
-/* A directory of that handle (NULL: to be looked up), on w->fresh. */
+/*
+ * A directory of that handle (NULL: to be looked up), to be begun. NULL: no
+ * memory.
+ */
 struct watcher_dir *watcher_dir_new(struct watcher *w,
 	struct watcher_dir *parent, struct name name, const struct nfsc_fh *fh,
 	bool quiet);
@@ -108,8 +127,11 @@ void watcher_dir_doom(struct watcher_dir *dir);
 /* Give back and free what is doomed. */
 void watcher_bury(struct watcher *w, bool give_back);
 
-/* Make its model; the handle is known now. */
-int watcher_dir_set_fh(struct watcher_dir *dir, const struct nfsc_fh *fh);
+/*
+ * Its handle was looked up: make its model. What was known by this handle is
+ * doomed. 0 or an error.
+ */
+int watcher_dir_found(struct watcher_dir *dir, const struct nfsc_fh *fh);
 
 /* The model changed (dircache_tell). */
 void watcher_model_changed(void *ctx, enum dircache_event event,

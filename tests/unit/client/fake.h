@@ -37,7 +37,18 @@ void fake_rename(struct fake *f, const char *old, const char *name);
 /* Change a directory's mode: its change attribute moves, holders are recalled. */
 void fake_chmod(struct fake *f, const char *path);
 
+/* Attributes of an entry change: contents, mode, nothing but ctime. */
+void fake_write(struct fake *f, const char *path);
+void fake_chmod_entry(struct fake *f, const char *path);
+void fake_touch(struct fake *f, const char *path);
+
+/* What the entry's directory's holder was told last of it, once more. */
+void fake_tell_again(struct fake *f, const char *path);
+
 /* ---- what it does to its clients ---- */
+
+/* Promise to notify CHANGE_CHILD_ATTRS; at first it does not, as knfsd. */
+void fake_grant_attrs(struct fake *f, bool grant);
 
 /* Forget clients, sessions and delegations, close connections. */
 void fake_restart(struct fake *f);
@@ -74,6 +85,9 @@ void fake_set_flags(struct fake *f, uint32_t flags);
 
 /* CB_RECALL_ANY: keep so many directory delegations. */
 void fake_recall_any(struct fake *f, uint32_t keep);
+
+/* Recall a directory's delegation, for no reason. */
+void fake_recall(struct fake *f, const char *path);
 
 /* For fake_wait(): so many delegations were returned. */
 bool fake_has_returned(const struct fake_seen *seen, unsigned n);
@@ -113,6 +127,8 @@ struct fake_seen {
 	unsigned destroyed_sessions, destroyed_clients;
 	unsigned delegations; /* held now */
 	unsigned cb_failures; /* CB_NOTIFY or CB_RECALL not answered OK */
+	unsigned readdirs;
+	bitmap4 asked_types, asked_attrs; /* of the newest request */
 };
 void fake_read_seen(struct fake *f, struct fake_seen *ret);
 

@@ -16,7 +16,8 @@ struct fake_node {
 	bool used, dir;
 	uint32_t parent;
 	char name[64];
-	uint64_t change;
+	uint64_t change, size;
+	int64_t mtime_ns, ctime_ns;
 	uint32_t mode;
 };
 
@@ -70,6 +71,7 @@ struct fake {
 	unsigned drop_replies, fail_sequence;
 	nfsstat4 fail_status, refuse_status;
 	bool refuse, recall_always, mute, hold_grants, deaf, closing;
+	bool grant_attrs;
 	uint32_t flags;
 };
 

@@ -78,6 +78,9 @@ static fattr4 attrs_of(struct fake *f, uint32_t node, const bitmap4 *want,
 		.mode = n->mode,
 		.nlink = 1,
 		.change = n->change,
+		.size = n->size,
+		.mtime_ns = n->mtime_ns,
+		.ctime_ns = n->ctime_ns,
 	};
 	uint8_t fh[4] = {'F', 'H', (uint8_t)(node >> 8), (uint8_t)node};
 	struct fattr4_source src = {
@@ -150,6 +153,7 @@ static nfsstat4 read_dir(
 
 	if (!run->f->nodes[run->fh - 1].dir)
 		return NFS4ERR_NOTDIR;
+	run->f->seen.readdirs++;
 	for (; i < FAKE_NODES && n < PAGE; i++) {
 		struct fake_node *node = &run->f->nodes[i];
 		entry4 *e;
@@ -183,10 +187,13 @@ static struct fake_deleg *find_deleg(struct fake *f, const stateid4 *stateid)
 static void grant(struct fake_run *run, const GET_DIR_DELEGATION4args *args,
 	GET_DIR_DELEGATION4resok *ok)
 {
-	static const bitmap4 offered = {.word = {0x18001a}};
-	static const bitmap4 types = {.word = {0x5e}};
+	static const bitmap4 offered = {.word = {0x18001a, 0x30003a}};
+	bitmap4 types = {.word = {0x5e}};
 	struct fake *f = run->f;
 	struct fake_deleg *d = f->delegs;
+
+	if (f->grant_attrs)
+		bitmap4_set(&types, NOTIFY4_CHANGE_CHILD_ATTRS);
 
 	while (d->used)
 		d++;
@@ -204,6 +211,8 @@ static void grant(struct fake_run *run, const GET_DIR_DELEGATION4args *args,
 	ok->gddr_notification = d->types;
 	ok->gddr_child_attributes = d->child_attrs;
 	ok->gddr_dir_attributes = d->dir_attrs;
+	f->seen.asked_types = args->gdda_notification_types;
+	f->seen.asked_attrs = args->gdda_child_attributes;
 	f->seen.grants++;
 	f->seen.delegations++;
 	memcpy(f->grant_session, run->session->id, sizeof(sessionid4));
@@ -485,6 +494,23 @@ static void tell_add(struct fake *f, int dir, const char *name, int node)
 	tell(f, &d, NOTIFY4_ADD_ENTRY, &x);
 }
 
+static void tell_attrs(struct fake *f, int dir, const char *name, int node)
+{
+	uint8_t attrs[512], buf[1024];
+	struct fake_deleg d;
+	notify_attr4 body;
+	struct xdr x;
+
+	if (!holder_of(f, dir, &d) ||
+		!bitmap4_has(&d.types, NOTIFY4_CHANGE_CHILD_ATTRS))
+		return;
+	body.na_changed_entry =
+		entry_for(f, &d, name, node, attrs, sizeof(attrs));
+	xdr_init_encode(&x, buf, sizeof(buf));
+	nfs4_put_notify_attr4(&x, &body);
+	tell(f, &d, NOTIFY4_CHANGE_CHILD_ATTRS, &x);
+}
+
 static void tell_remove(struct fake *f, int dir, const char *name)
 {
 	uint8_t buf[1024];
@@ -618,6 +644,18 @@ void fake_rename(struct fake *f, const char *old, const char *name)
 	tell_add(f, to, to_name, node);
 }
 
+void fake_recall(struct fake *f, const char *path)
+{
+	struct fake_deleg d;
+	int dir;
+
+	lock_acquire(&f->lock);
+	dir = walk(f, path, NULL);
+	lock_release(&f->lock);
+	if (holder_of(f, dir, &d))
+		recall(f, &d);
+}
+
 void fake_chmod(struct fake *f, const char *path)
 {
 	int dir;
@@ -630,6 +668,66 @@ void fake_chmod(struct fake *f, const char *path)
 	f->nodes[dir].mode ^= 1;
 	f->nodes[dir].change = ++f->next_id;
 	lock_release(&f->lock);
+}
+
+/* An entry whose attributes change; under the lock until told. */
+static struct fake_node *entry_at(
+	struct fake *f, const char *path, int *dir, int *node)
+{
+	const char *name;
+
+	lock_acquire(&f->lock);
+	*dir = walk(f, path, &name);
+	*node = find_child(f, (uint32_t)*dir, name, strlen(name));
+	assert(*node >= 0);
+	f->nodes[*node].change = ++f->next_id;
+	return &f->nodes[*node];
+}
+
+static void entry_changed(struct fake *f, int dir, int node)
+{
+	char name[64];
+
+	snprintf(name, sizeof(name), "%s", f->nodes[node].name);
+	lock_release(&f->lock);
+	tell_attrs(f, dir, name, node);
+}
+
+void fake_write(struct fake *f, const char *path)
+{
+	int dir, node;
+	struct fake_node *n = entry_at(f, path, &dir, &node);
+
+	n->size++;
+	n->mtime_ns = n->ctime_ns = (int64_t)n->change;
+	entry_changed(f, dir, node);
+}
+
+void fake_chmod_entry(struct fake *f, const char *path)
+{
+	int dir, node;
+	struct fake_node *n = entry_at(f, path, &dir, &node);
+
+	n->mode ^= 0100;
+	n->ctime_ns = (int64_t)n->change;
+	entry_changed(f, dir, node);
+}
+
+void fake_touch(struct fake *f, const char *path)
+{
+	int dir, node;
+	struct fake_node *n = entry_at(f, path, &dir, &node);
+
+	n->ctime_ns = (int64_t)n->change;
+	entry_changed(f, dir, node);
+}
+
+void fake_tell_again(struct fake *f, const char *path)
+{
+	int dir, node;
+
+	entry_at(f, path, &dir, &node);
+	entry_changed(f, dir, node);
 }
 
 void fake_revoke_all(struct fake *f)

@@ -22,6 +22,7 @@ static inline void told_write(void *ctx, enum dircache_event event,
 	const struct dircache_entry *entry, struct name from,
 	const struct dircache_entry *replaced)
 {
+	bool over = replaced && event != DIRCACHE_ATTRS;
 	static const char signs[] = {'+', '-', '>', '~'};
 	struct told *t = ctx;
 	int n;
@@ -30,12 +31,12 @@ static inline void told_write(void *ctx, enum dircache_event event,
 		n = snprintf(t->text + t->len, sizeof(t->text) - t->len,
 			"%s%.*s>%.*s%s", t->len ? " " : "", (int)from.len,
 			from.data, (int)entry->name.len, entry->name.data,
-			replaced ? "!" : "");
+			over ? "!" : "");
 	else
 		n = snprintf(t->text + t->len, sizeof(t->text) - t->len,
 			"%s%c%.*s%s", t->len ? " " : "", signs[event],
 			(int)entry->name.len, entry->name.data,
-			replaced ? "!" : "");
+			over ? "!" : "");
 	t->len += (size_t)n;
 	if (t->len >= sizeof(t->text))
 		t->len = 0; /* start over rather than run over */

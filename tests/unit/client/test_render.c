@@ -120,6 +120,14 @@ static void test_lines(void **state)
 	assert_line(&change, "/a\\ b/ MOVE x y\n",
 		"{\"event\":\"MOVE\",\"dir\":\"/a b/\",\"name\":\"x\","
 		"\"to\":\"y\",\"type\":\"dir\"}\n");
+	change.event = RENDER_MODIFY;
+	assert_line(&change, "/a\\ b/ MODIFY x\n",
+		"{\"event\":\"MODIFY\",\"dir\":\"/a b/\",\"name\":\"x\","
+		"\"type\":\"dir\"}\n");
+	change.event = RENDER_ATTRIB;
+	assert_line(&change, "/a\\ b/ ATTRIB x\n",
+		"{\"event\":\"ATTRIB\",\"dir\":\"/a b/\",\"name\":\"x\","
+		"\"type\":\"dir\"}\n");
 	change.event = RENDER_RESCAN;
 	assert_line(&change, "/a\\ b/ RESCAN\n",
 		"{\"event\":\"RESCAN\",\"dir\":\"/a b/\"}\n");

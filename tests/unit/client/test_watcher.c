@@ -14,75 +14,7 @@
 #include <cmocka.h>
 
 #include "base/cleanup.h"
-#include "fake.h"
-#include "watching.h"
-
-struct fixture {
-	struct watching watching;
-	struct fake *fake;
-	struct nfsc_net *net;
-	struct nfsc_config client;
-};
-
-static int setup(void **state)
-{
-	struct fixture *f = calloc(1, sizeof(*f));
-
-	watching_init(&f->watching);
-	f->fake = fake_new();
-	f->net = nfsc_net_new(NULL, NULL);
-	nfsc_config_default(&f->client);
-	f->client.net = f->net;
-	f->client.dial = fake_dial;
-	f->client.dial_ctx = f->fake;
-	*state = f;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct fixture *f = *state;
-
-	watching_fini(&f->watching);
-	nfsc_net_free(f->net);
-	fake_free(f->fake);
-	free(f);
-	return 0;
-}
-
-static void start(
-	struct fixture *f, const char *path, bool recursive, const char *ready)
-{
-	watching_start(&f->watching, &f->client, path, recursive, ready);
-}
-
-static void expect_told(struct fixture *f, const char *line)
-{
-	watching_expect(&f->watching, f->watching.told, line);
-}
-
-static void expect_said(struct fixture *f, const char *line)
-{
-	watching_expect(&f->watching, f->watching.said, line);
-}
-
-static void expect_all(struct fixture *f, const char *lines)
-{
-	watching_expect_all(&f->watching, lines);
-}
-
-static void expect_silence(struct fixture *f)
-{
-	watching_expect_silence(&f->watching);
-}
-
-static struct fake_seen seen(struct fixture *f)
-{
-	struct fake_seen s;
-
-	fake_read_seen(f->fake, &s);
-	return s;
-}
+#include "watching_fake.h"
 
 /* ---- one directory ---- */
 
@@ -152,11 +84,6 @@ static void test_not_a_directory(void **state)
 }
 
 /* ---- recalled ---- */
-
-static bool has_grants(const struct fake_seen *s, unsigned n)
-{
-	return s->grants >= n;
-}
 
 static void test_recall(void **state)
 {
@@ -368,87 +295,6 @@ static void test_slow_reader_catches_up(void **state)
 	assert_int_equal(seen(f).grants, 1);
 }
 
-/* ---- trees ---- */
-
-static void test_tree(void **state)
-{
-	struct fixture *f = *state;
-
-	fake_mkdir(f->fake, "a");
-	fake_mkdir(f->fake, "a/b");
-	fake_create(f->fake, "a/b/there");
-	start(f, "", true, "READY 3");
-	fake_create(f->fake, "a/b/x");
-	expect_all(f, "/a/b/ CREATE x\n");
-	fake_rename(f->fake, "a/b", "a/c");
-	fake_create(f->fake, "a/c/y");
-	expect_all(f, "/a/ MOVE b c\n/a/c/ CREATE y\n");
-	assert_int_equal(seen(f).cb_failures, 0);
-}
-
-static void test_new_subdirectory(void **state)
-{
-	struct fixture *f = *state;
-
-	start(f, "", true, "READY 1");
-	fake_mkdir(f->fake, "new");
-	expect_told(f, "/ CREATE new");
-	assert_true(fake_wait(f->fake, has_grants, 2));
-	fake_create(f->fake, "new/x");
-	expect_all(f, "/new/ CREATE x\n");
-}
-
-/* What was made before it was watched is found by listing. */
-static void test_new_subdirectory_in_a_hurry(void **state)
-{
-	struct fixture *f = *state;
-
-	start(f, "", true, "READY 1");
-	fake_mute(f->fake, true);
-	fake_mkdir(f->fake, "new");
-	fake_mkdir(f->fake, "new/sub");
-	fake_create(f->fake, "new/sub/x");
-	fake_mute(f->fake, false);
-	fake_rename(f->fake, "new", "now");
-	expect_told(f, "/now/ CREATE sub");
-	expect_all(f, "/now/sub/ CREATE x\n");
-}
-
-static void test_subdirectory_removed(void **state)
-{
-	struct fixture *f = *state;
-
-	fake_mkdir(f->fake, "a");
-	fake_mkdir(f->fake, "a/b");
-	start(f, "", true, "READY 3");
-	fake_remove(f->fake, "a/b");
-	expect_all(f, "/a/ DELETE b\n");
-	fake_mkdir(f->fake, "a/b"); /* another one of that name */
-	expect_all(f, "/a/ CREATE b\n");
-	assert_true(fake_wait(f->fake, has_grants, 4));
-	fake_create(f->fake, "a/b/x");
-	expect_all(f, "/a/b/ CREATE x\n");
-}
-
-static void test_moved_across(void **state)
-{
-	struct fixture *f = *state;
-
-	fake_mkdir(f->fake, "a");
-	fake_mkdir(f->fake, "b");
-	fake_mkdir(f->fake, "a/dir");
-	fake_mkdir(f->fake, "a/dir/sub");
-	fake_create(f->fake, "a/dir/x");
-	start(f, "", true, "READY 5");
-	fake_rename(f->fake, "a/dir", "b/moved");
-	expect_told(f, "/a/ DELETE dir");
-	expect_told(f, "/b/ CREATE moved");
-	expect_told(f, "/b/moved/ CREATE x");
-	assert_true(fake_wait(f->fake, has_grants, 7));
-	fake_create(f->fake, "b/moved/sub/y");
-	expect_told(f, "/b/moved/sub/ CREATE y");
-}
-
 /* ---- what was told adds up ---- */
 
 /* Random changes, faults among them; in the end a set built from the lines is
@@ -559,8 +405,6 @@ static void test_adds_up(void **state)
 	assert_true(adds_up(f, there));
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -583,11 +427,6 @@ int main(void)
 		TEST(test_root_removed),
 		TEST(test_slow_reader),
 		TEST(test_slow_reader_catches_up),
-		TEST(test_tree),
-		TEST(test_new_subdirectory),
-		TEST(test_new_subdirectory_in_a_hurry),
-		TEST(test_subdirectory_removed),
-		TEST(test_moved_across),
 		TEST(test_adds_up),
 	};
 

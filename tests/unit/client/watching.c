@@ -30,7 +30,7 @@ static void append(struct watching *f, char *to, size_t size, const char *line)
 static void on_change(void *ctx, const struct watcher_change *change)
 {
 	static const char *const names[] = {
-		"CREATE", "DELETE", "MOVE", "RESCAN"};
+		"CREATE", "DELETE", "MOVE", "MODIFY", "ATTRIB", "RESCAN"};
 	struct watching *f = ctx;
 	char line[512];
 
@@ -45,8 +45,9 @@ static void on_change(void *ctx, const struct watcher_change *change)
 static void on_notice(void *ctx, const struct watcher_notice *notice)
 {
 	static const char *const names[] = {"READY", "CONN_LOST", "CONN_BACK",
-		"RESTARTED", "NO_DELEGATIONS", "NO_NOTIFY", "REFUSED",
-		"GRANTED", "CANNOT", "GONE", "TOO_SLOW", "CONTRADICTED"};
+		"RESTARTED", "NO_DELEGATIONS", "NO_NOTIFY", "NO_ATTRS",
+		"REFUSED", "GRANTED", "CANNOT", "CANNOT_BELOW", "GONE",
+		"TOO_SLOW", "CONTRADICTED"};
 	struct watching *f = ctx;
 	char line[512];
 
@@ -158,6 +159,9 @@ int watching_open(struct watching *f, const struct nfsc_config *client,
 		.client = *client,
 		.path = names,
 		.recursive = recursive,
+		.events = f->want.events,
+		.idle_ms = f->want.idle_ms,
+		.memory = f->want.memory,
 		.poll_ms = 50,
 		.change = on_change,
 		.room = has_room,

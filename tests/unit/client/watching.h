@@ -18,6 +18,8 @@ struct watching {
 	pthread_t thread;
 	bool running;
 	int result; /* of watcher_run() */
+	/* Before it is opened: events, idle_ms, memory. */
+	struct watcher_config want;
 	atomic_bool no_room;
 
 	struct lock lock;
