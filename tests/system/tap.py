@@ -50,13 +50,14 @@ class Suite:
             function(env)
         except Skip as e:
             why = f" # SKIP {e}"
-        except Exception:
+        except Exception as e:
             verdict = "not ok"
             diag(traceback.format_exc())
             try:
                 diag(env.evidence())
-            except Exception as e:
-                diag(f"no evidence: {e!r}")
+            except Exception as more:
+                diag(f"no evidence: {more!r}")
+            diag(f"{e!r}"[:4000])       # a long log is often cut above here
         print(f"{verdict} {number} - {title} "
               f"({time.monotonic() - began:.1f} s){why}", flush=True)
         return verdict == "ok"
