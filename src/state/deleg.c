@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/log.h"
 #include "state/batch.h"
 #include "state/client.h"
 #include "state/deleg_private.h"
@@ -229,6 +230,16 @@ static void put_leftovers(struct deleg *d, struct leftovers *left)
 		deleg_put(d);
 }
 
+static void note_end(const struct deleg *d, const char *how)
+{
+	struct fileid id;
+
+	node_copy_id(d->sid.node, &id);
+	log_debug("delegation %s client=%llx type=%s id=%s", how,
+		(unsigned long long)d->sid.client->id,
+		d->is_dir ? "directory" : "file", fileid_text(&id).s);
+}
+
 void deleg_revoke(struct deleg *d, enum stateid_status status, bool keep)
 {
 	struct node *n = d->sid.node;
@@ -244,6 +255,8 @@ void deleg_revoke(struct deleg *d, enum stateid_status status, bool keep)
 		deleg_count_revoked(d);
 	if (!keep)
 		stateid_remove(&d->sid);
+	if (first)
+		note_end(d, keep ? "revoked" : "ended");
 	put_leftovers(d, &left);
 }
 
@@ -366,6 +379,7 @@ static nfsstat4 return_drained(struct deleg *d, bool late)
 	if (!first)
 		return status_of_ended(d);
 	stateid_remove(&d->sid);
+	note_end(d, "returned");
 	put_leftovers(d, &left);
 	return NFS4_OK;
 }

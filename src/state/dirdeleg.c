@@ -258,17 +258,20 @@ static nfsstat4 grant_on(struct client *c, struct node *n,
 	return status;
 }
 
-static void note_answer(struct client *c, const struct dirdeleg_grant *grant)
+static void note_answer(struct client *c, const struct fileid *dir,
+	const struct dirdeleg_grant *grant)
 {
 	unsigned long long id = c->id;
 
 	if (grant->granted) {
-		log_debug("delegation granted client=%llx type=directory", id);
+		log_debug("delegation granted client=%llx type=directory id=%s",
+			id, fileid_text(dir).s);
 		return;
 	}
 	deleg_count_refused(c->state, DELEG_DIR, grant->refusal);
-	log_debug("delegation refused client=%llx type=directory reason=%s", id,
-		deleg_refusal_name(grant->refusal));
+	log_debug("delegation refused client=%llx type=directory reason=%s"
+		  " id=%s",
+		id, deleg_refusal_name(grant->refusal), fileid_text(dir).s);
 }
 
 nfsstat4 dirdeleg_grant(struct client *client, const struct fileid *dir,
@@ -293,7 +296,7 @@ nfsstat4 dirdeleg_grant(struct client *client, const struct fileid *dir,
 		dirchange_abort(&dc);
 	}
 	if (status == NFS4_OK)
-		note_answer(client, ret);
+		note_answer(client, dir, ret);
 	dirdeleg_ease(b, client);
 	return status;
 }

@@ -25,4 +25,21 @@ static inline bool fileid_equal(const struct fileid *a, const struct fileid *b)
 	return a->len == b->len && memcmp(a->data, b->data, a->len) == 0;
 }
 
+/* A fileid in hexadecimal, for a line of the log. */
+struct fileid_text {
+	char s[2 * FILEID_MAX + 1];
+};
+
+static inline struct fileid_text fileid_text(const struct fileid *id)
+{
+	static const char digits[] = "0123456789abcdef";
+	struct fileid_text text = {""};
+
+	for (unsigned i = 0; i < id->len; i++) {
+		text.s[2 * i] = digits[id->data[i] >> 4];
+		text.s[2 * i + 1] = digits[id->data[i] & 15];
+	}
+	return text;
+}
+
 #endif

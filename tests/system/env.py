@@ -5,6 +5,7 @@ Two mounts, vers=4.1 and vers=4.2, are two NFS clients: what one does, the
 other must see.
 """
 import contextlib
+import time
 from pathlib import Path
 
 from guest import Guest
@@ -21,6 +22,8 @@ class Env:
 
     def __init__(self, hostname="alice", **options):
         self.hostname, self.options = hostname, options
+        self.owner = {mount: f"Linux NFSv{vers} {hostname}"
+                      for mount, vers in ((self.A, "4.1"), (self.B, "4.2"))}
 
     def __enter__(self):
         with contextlib.ExitStack() as stack:   # ends with the suite
@@ -52,6 +55,24 @@ class Env:
         self.run("sync; sleep 1.5")
 
     # -- both sides ---------------------------------------------------------
+
+    def holds(self, mount, where) -> bool:
+        """Whether the client of this mount has the directory delegated."""
+        return self.owner[mount] in self.server.holders(where)
+
+    def acquire(self, mount, *wheres, timeout=120) -> None:
+        """Until the client of this mount holds these directories.
+
+        Linux asks at the first GETATTR after an ACCESS or a change of its
+        own.  A refusal (others changed the directory a moment ago, the back
+        channel was not ready) it takes until the next one: so make one."""
+        end = time.monotonic() + timeout
+        while missing := [w for w in wheres if not self.holds(mount, w)]:
+            if time.monotonic() > end:
+                raise AssertionError(f"{mount} is never granted {missing}")
+            self.run("".join(f"touch {mount}/{w}/.ask; rm {mount}/{w}/.ask; "
+                             for w in missing) + "sleep 1.2; ls -d "
+                     + " ".join(f"{mount}/{w}" for w in missing))
 
     def compare_sums(self, where, timeout=300) -> str:
         """The same files, with the same bytes, on both clients and the server.

@@ -8,8 +8,8 @@ trusts first:
     shell(text)     run bash in the exported directory, on the server's side
     kill()          as hard as it goes; start() brings it back
     client_count()  how many NFS clients the server has seen
-    mark()          now; wait_granted(mark) and wait_recalled(mark) wait until
-                    it has granted or recalled a directory since then
+    holders(where)  who holds a delegation of this directory, by the owners
+                    clients call themselves: {"Linux NFSv4.1 alice"}
     problems()      what it logged that a healthy server does not
     stop()          end it well, or raise
 """
@@ -41,16 +41,18 @@ def build_dir() -> Path:
     return asan if (asan / "heraldd").exists() else ROOT / "build"
 
 
-def has_handles(path) -> bool:
-    """Whether the file system there can be exported at all.
+def file_handle(path) -> bytes:
+    """The kernel's handle of a file; none when the file system has none.
 
-    Overlay file systems (containers' roots) usually cannot.
+    Then it cannot be exported: overlays (containers' roots) are like that.
     """
     libc = ctypes.CDLL(None, use_errno=True)
     handle = (ctypes.c_uint32 * 34)(128)
     mount = ctypes.c_int()
-    return libc.name_to_handle_at(-100, os.fsencode(path), handle,
-                                  ctypes.byref(mount), 0) == 0
+    if libc.name_to_handle_at(-100, os.fsencode(path), handle,
+                              ctypes.byref(mount), 0):
+        return b""
+    return bytes(handle)[8:8 + handle[0]]
 
 
 def work_dir(prefix="herald-system-") -> Path:
@@ -58,7 +60,7 @@ def work_dir(prefix="herald-system-") -> Path:
     places = [os.environ.get("HERALD_TEST_DIR"), tempfile.gettempdir(),
               "/var/tmp", "/dev/shm"]
     for place in filter(None, places):
-        if os.path.isdir(place) and has_handles(place):
+        if os.path.isdir(place) and file_handle(place):
             return Path(tempfile.mkdtemp(prefix=prefix, dir=place))
     raise RuntimeError("no file system here has file handles: "
                        f"{places}; name a directory in HERALD_TEST_DIR")
@@ -136,26 +138,23 @@ class Herald:
         except OSError:
             return ""
 
-    def wait_log(self, pattern, since=0, timeout=30) -> re.Match:
-        end = time.monotonic() + timeout
-        while not (m := re.search(pattern, self.log()[since:], re.M)):
-            if time.monotonic() > end:
-                raise AssertionError(f"the server's log lacks {pattern!r}")
-            time.sleep(0.1)
-        return m
-
-    def mark(self) -> int:
-        return len(self.log())
-
-    def wait_granted(self, mark) -> None:
-        self.wait_log(" delegation granted .*type=directory", mark)
-
-    def wait_recalled(self, mark) -> None:
-        self.wait_log(" delegation recalled .*type=directory", mark)
+    def clients(self) -> dict[str, str]:
+        """By id, what they call themselves."""
+        return dict(re.findall(r" client confirmed id=(\w+) owner=(.*)",
+                               self.log()))
 
     def client_count(self) -> int:
-        return len(set(re.findall(r" client confirmed .*\bid=(\w+)",
-                                  self.log())))
+        return len(self.clients())
+
+    def holders(self, where) -> set[str]:
+        # A fileid: the file system (8 bytes), the handle's type, the handle.
+        handle = file_handle(self.export / where).hex()
+        held, owners = {}, self.clients()
+        for verb, client in re.findall(
+                r" delegation (granted|returned|revoked|ended) client=(\w+) "
+                rf"type=directory id=\w{{18}}{handle}$", self.log(), re.M):
+            held[client] = verb == "granted"
+        return {owners[client] for client, holds in held.items() if holds}
 
     def problems(self) -> list[str]:
         return [line for line in self.log().splitlines()
@@ -214,14 +213,8 @@ class KernelServer:
     def client_count(self) -> int:
         return len(re.findall("^clientid:", self.knfsd.clients(), re.M))
 
-    def mark(self) -> int:
-        return 0
-
-    def wait_granted(self, mark) -> None:
-        assert self.knfsd.delegations()
-
-    def wait_recalled(self, mark) -> None:
-        pass    # knfsd keeps no record of that
+    def holders(self, where) -> set[str]:
+        return self.knfsd.holders(where)
 
     def problems(self) -> list[str]:
         return self.guest.complaints()

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """A real Linux kernel works hard on heraldd: two clients in one guest."""
+import contextlib
 import json
 import re
 from collections import Counter
@@ -96,39 +97,42 @@ def writers(env):
                "names, sizes and link counts")
 
 
-def watched(env, name) -> Watch:
+@contextlib.contextmanager
+def watched(env, name):
+    """The watch of this directory, when it has heard all; ends it."""
     if env.server.name != "heraldd":
         raise Skip("knfsd's queue of three events is too short for this")
-    watch = env.watches[name]
-    watch.settle()
-    equal(watch.rescans(), 0, f"RESCANs; it said {watch.notes}")
-    return watch
+    with env.watches[name] as watch:
+        watch.settle()
+        equal(watch.rescans(), 0, f"RESCANs; it said {watch.notes}")
+        yield watch
+        watch.stop()
 
 
 @suite.case("herald watch told each change of two directories, in order")
 def churned(env):
-    watch = watched(env, "churn")
-    seen, expected = watch.by_dir(), expected_events(env.churned, "/churn")
+    expected = expected_events(env.churned, "/churn")
     assert sum(map(len, expected.values())) > 500, expected
-    for where in sorted(seen.keys() | expected.keys()):
-        equal(seen[where], expected[where], where)
-    watch.stop()
+    with watched(env, "churn") as watch:
+        seen = watch.by_dir()
+        for where in sorted(seen.keys() | expected.keys()):
+            equal(seen[where], expected[where], where)
 
 
 @suite.case("herald watch told all that the 8 processes did, once, in order")
 def watched_writers(env):
-    watch = watched(env, "w")
-    seen, expected = watch.by_dir(), expected_events(env.changes, "/w")
-    diag(f"{len(watch.events)} events")
-    for where in sorted(seen.keys() | expected.keys()):
-        # Who won which race nobody can know; but what was told is possible,
-        # is what was done, and leads to what is there now.
-        missing = Counter(expected[where]) - Counter(seen[where])
-        excess = Counter(seen[where]) - Counter(expected[where])
-        equal((missing, excess), (Counter(), Counter()), where)
-        equal(sorted(replay(seen[where])), sorted(env.server.shell(
-            f"ls -A .{where}").split()), where)
-    watch.stop()
+    expected = expected_events(env.changes, "/w")
+    with watched(env, "w") as watch:
+        seen = watch.by_dir()
+        diag(f"{len(watch.events)} events")
+        for where in sorted(seen.keys() | expected.keys()):
+            # Who won which race nobody can know; but what was told is
+            # possible, is what was done, and leads to what is there now.
+            missing = Counter(expected[where]) - Counter(seen[where])
+            excess = Counter(seen[where]) - Counter(expected[where])
+            equal((missing, excess), (Counter(), Counter()), where)
+            equal(sorted(replay(seen[where])), sorted(env.server.shell(
+                f"ls -A .{where}").split()), where)
 
 
 def told(job, line, answer, timeout=60):
@@ -190,11 +194,10 @@ def contended(env):
 @suite.case("a delegated directory is listed with no RPC at all")
 def delegated(env):
     env.run(f"mkdir {env.A}/deleg && touch {env.A}/deleg/f{{0..9}}")
+    # The way there is looked at as well: two directories.
+    env.acquire(env.A, ".", "deleg")
     look = f"for i in 1 2 3; do ls {env.A}/deleg; sleep 1.2; done"
-    # Linux asks when it revalidates, for the directory and for those above.
-    mark = env.server.mark()
     env.run(look)
-    env.server.wait_granted(mark)
     before = env.guest.mountstats(env.A)
     env.run(look)
     sent = env.guest.mountstats(env.A) - before
@@ -204,9 +207,9 @@ def delegated(env):
 
 @suite.case("another client's create takes the delegation away")
 def recalled(env):
-    mark = env.server.mark()
+    env.acquire(env.A, "deleg")
     env.run(f"ls {env.A}/deleg; touch {env.B}/deleg/new")
-    env.server.wait_recalled(mark)
+    assert not env.holds(env.A, "deleg")
     env.guest.wait_for(f"ls {env.A}/deleg | grep -qx new", 10)
     equal(len(env.run(f"ls {env.A}/deleg").split()), 11)
 

@@ -28,7 +28,7 @@ class Env:
         return self
 
     def __exit__(self, *exc):
-        self.watch.__exit__()
+        self.watch.__exit__(*exc)
         self.guest.close()
 
     def run(self, command) -> None:

@@ -8,6 +8,7 @@ import time
 from collections import defaultdict
 
 from server import build_dir
+from tap import diag
 
 
 class Watch:
@@ -34,9 +35,16 @@ class Watch:
     def __enter__(self):
         return self
 
-    def __exit__(self, *exc):
+    def __exit__(self, failed, *exc):
+        if failed:
+            diag(self.said())
         if self.process.poll() is None:
-            self.process.kill()
+            # Politely, or its delegations are in others' way for a lease.
+            self.process.send_signal(signal.SIGINT)
+            try:
+                self.process.wait(5)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
         self.process.wait()
 
     def _read(self, stream, take) -> None:

@@ -105,6 +105,16 @@ class Knfsd:
             result.setdefault(names.get(inode, "#" + inode), set()).add(access)
         return result
 
+    def holders(self, where) -> set[str]:
+        """The names of the clients that hold a delegation of a directory."""
+        return set(self.guest.run(f"""
+            inode=$(stat -c %i {self.path}/{where})
+            cd /proc/fs/nfsd/clients
+            for c in *; do
+                grep -qs "type: deleg,.*:$inode\\"" $c/states &&
+                    sed -n 's/^name: "\\(.*\\)"$/\\1/p' $c/info
+            done""", check=False).stdout.splitlines())
+
     def clients(self) -> str:
         return self.guest.run("cat /proc/fs/nfsd/clients/*/info 2>/dev/null",
                               check=False).stdout
