@@ -8,14 +8,9 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "cli/render.h"
 
 struct output {
-	int fd;
-	size_t limit;
-	void (*drained)(void *ctx);
-	void (*broken)(void *ctx);
-	void *ctx;
+	struct output_config config;
 	pthread_t thread;
 
 	struct lock lock; /* guards the following */
@@ -23,16 +18,15 @@ struct output {
 	struct render waiting; /* what the thread has not taken yet */
 	size_t taken;          /* bytes the thread is writing */
 	bool full;             /* somebody was told that there is no room */
-	bool finish, abandon;
+	bool closed;
 	int error;
 };
 
-/* Write all of it; 0 or errno. */
-static int write_all(struct output *o, const char *data, size_t len)
+int output_write_fd(int fd, const char *data, size_t len)
 {
 	while (len > 0) {
-		struct pollfd ready = {.fd = o->fd, .events = POLLOUT};
-		ssize_t n = write(o->fd, data, len);
+		struct pollfd ready = {.fd = fd, .events = POLLOUT};
+		ssize_t n = write(fd, data, len);
 
 		if (n >= 0) {
 			data += n;
@@ -50,7 +44,8 @@ static int write_all(struct output *o, const char *data, size_t len)
 static bool take(struct output *o, struct render *ret)
 {
 	scope_lock(&o->lock);
-	while (o->waiting.len == 0 && !o->finish && !o->error)
+	while (o->waiting.len == 0 && !o->waiting.failed && !o->closed &&
+		!o->error)
 		cond_wait(&o->cond, &o->lock);
 	if (o->waiting.failed && !o->error)
 		o->error = ENOMEM;
@@ -73,39 +68,33 @@ static bool note_written(struct output *o, int error)
 		o->error = error;
 	was_full = o->full;
 	o->full = false;
-	cond_broadcast(&o->cond);
 	return was_full;
 }
 
 static void *output_main(void *arg)
 {
 	struct output *o = arg;
+	const struct output_config *config = &o->config;
 	struct render lines;
 
 	while (take(o, &lines)) {
-		int error = write_all(o, lines.data, lines.len);
+		int error = config->write(config->to, lines.data, lines.len);
 
 		render_fini(&lines);
 		if (note_written(o, error))
-			o->drained(o->ctx);
+			config->drained(config->ctx);
 	}
-	if (output_error(o))
-		o->broken(o->ctx);
+	config->ended(config->ctx);
 	return NULL;
 }
 
-struct output *output_new(int fd, size_t limit, void (*drained)(void *ctx),
-	void (*broken)(void *ctx), void *ctx)
+struct output *output_new(const struct output_config *config)
 {
 	struct output *o = calloc(1, sizeof(*o));
 
 	if (!o)
 		return NULL;
-	o->fd = fd;
-	o->limit = limit;
-	o->drained = drained;
-	o->broken = broken;
-	o->ctx = ctx;
+	o->config = *config;
 	lock_init(&o->lock, LOCK_LEAF);
 	cond_init(&o->cond);
 	if (pthread_create(&o->thread, NULL, output_main, o) == 0)
@@ -116,19 +105,20 @@ struct output *output_new(int fd, size_t limit, void (*drained)(void *ctx),
 	return NULL;
 }
 
-void output_put(struct output *o, const char *data, size_t len)
+void output_put(struct output *o, const struct render *lines)
 {
 	scope_lock(&o->lock);
 	if (o->error)
 		return;
-	render_bytes(&o->waiting, data, len);
+	render_bytes(&o->waiting, lines->data, lines->len);
+	o->waiting.failed |= lines->failed;
 	cond_broadcast(&o->cond);
 }
 
 bool output_has_room(struct output *o)
 {
 	scope_lock(&o->lock);
-	if (o->error || o->waiting.len + o->taken < o->limit)
+	if (o->error || o->waiting.len + o->taken < o->config.limit)
 		return true;
 	o->full = true;
 	return false;
@@ -140,29 +130,18 @@ int output_error(struct output *o)
 	return o->error;
 }
 
-bool output_finish(struct output *o, unsigned timeout_ms)
+void output_close(struct output *o)
 {
-	struct timespec end;
-	bool good;
-
-	lock_acquire(&o->lock);
-	o->finish = true;
+	scope_lock(&o->lock);
+	o->closed = true;
 	cond_broadcast(&o->cond);
-	lock_release(&o->lock);
-	clock_gettime(CLOCK_REALTIME, &end);
-	end.tv_sec += timeout_ms / 1000;
-	end.tv_nsec += timeout_ms % 1000 * 1000000L;
-	if (end.tv_nsec >= 1000000000L) {
-		end.tv_sec++;
-		end.tv_nsec -= 1000000000L;
-	}
-	/* Stuck in write(): leave it there, the process is about to end. */
-	if (pthread_timedjoin_np(o->thread, NULL, &end) != 0)
-		return false;
-	good = o->error == 0;
+}
+
+void output_free(struct output *o)
+{
+	pthread_join(o->thread, NULL);
 	render_fini(&o->waiting);
 	cond_fini(&o->cond);
 	lock_fini(&o->lock);
 	free(o);
-	return good;
 }

@@ -1,187 +1,74 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * herald watch: changes of a directory on an NFS server, one line each, on
- * standard output; what happens to the watching itself on standard error.
+ * standard output, and a command run for each; what happens to the watching
+ * itself on standard error.
  *
  * Threads: main waits for signals and sees to it that the end comes soon, one
- * runs the watcher, one writes (output.h).
+ * runs the watcher, one writes lines and runs commands (output.h, runner.h).
+ * When one of them has ended it says so and sends SIGUSR1 to main.
  */
 #include <errno.h>
-#include <getopt.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "cli/output.h"
 #include "cli/render.h"
+#include "cli/runner.h"
 #include "cli/verbs.h"
-#include "client/nfsurl.h"
+#include "cli/watch_notice.h"
+#include "cli/watch_options.h"
 #include "client/watcher.h"
 #include "proto/nfs4.h"
 
-/* Lines that may wait for a slow reader. */
+/* As inotifywait: no event came in time. */
+#define EXIT_TIMEOUT 2
+
+/* Lines that may wait for a slow reader or slow commands. */
 #define OUTPUT_LIMIT (8 * 1024 * 1024)
 
-/* To give everything back after a signal; then to give up waiting for that. */
-#define LEAVE_S  5
-#define ABORT_S  2
-#define FLUSH_MS 2000
-
-static const char help[] =
-	"Usage: herald watch [-r] [--json] nfs://HOST[:PORT]/PATH\n"
-	"Print what changes in a directory on an NFSv4.1 server, one line per\n"
-	"change, until interrupted:\n"
-	"\n"
-	"  DIR CREATE NAME     NAME is new in DIR, or replaced by another one\n"
-	"  DIR DELETE NAME     NAME is gone\n"
-	"  DIR MOVE OLD NEW    OLD is now called NEW, replacing any such\n"
-	"  DIR MODIFY NAME     its size or time of modification changed\n"
-	"  DIR ATTRIB NAME     mode, owner, links or the like changed\n"
-	"  DIR RESCAN          something may have been missed in DIR; what is\n"
-	"                      found to be different follows\n"
-	"\n"
-	"  -r, --recursive     the directories below, too, new ones included\n"
-	"      --json          one JSON object per line\n"
-	"      --help\n";
+/* After a signal: to give everything back; then to give up waiting for that. */
+#define LEAVE_S 5
+#define ABORT_S 2
+/* ... and for what is left to be read, and a command to end. */
+#define FLUSH_S 2
 
 struct watch {
-	struct nfsurl url;
-	bool recursive, json;
+	struct watch_options options;
 	pthread_t main_thread;
 	struct nfsc_net *net;
 	struct output *out;
+	struct runner *runner; /* NULL: only lines */
 	_Atomic(struct watcher *) watcher;
-	struct render line;
+	struct render line, record; /* the watcher's thread's */
+	uint64_t told;
 	int status;
-	bool aborted;
+	atomic_bool watched, written; /* these threads have ended */
+	sigset_t signals;
+	bool signalled, aborted; /* main's */
 };
 
-/* ---- standard error ---- */
-
-/* One write, so that lines of two threads do not mix. */
-static void complain(const struct render *text)
-{
-	if (!text->failed && write(STDERR_FILENO, text->data, text->len) < 0)
-		return; /* then nobody listens */
-}
-
-static void render_url(struct render *r, const struct watch *w)
-{
-	char port[8] = "";
-	bool v6 = strchr(w->url.host, ':') != NULL;
-
-	if (w->url.port != NFSURL_PORT)
-		snprintf(port, sizeof(port), ":%u", w->url.port);
-	render_str(r, v6 ? "nfs://[" : "nfs://");
-	render_name(r, name_from_str(w->url.host));
-	render_str(r, v6 ? "]" : "");
-	render_str(r, port);
-}
-
-static const char *error_text(int error)
-{
-	if (error == -ENXIO)
-		return "there is no such host";
-	return error > 0 ? nfs4_status_name((uint32_t)error) : strerror(-error);
-}
-
-/* The directory without the slash at its end, but the root is "/". */
-static void render_dir(struct render *r, struct name dir)
-{
-	if (dir.len > 1)
-		dir.len--;
-	render_name(r, dir);
-}
-
-static void render_ready(struct render *r, const struct watcher_notice *notice)
-{
-	char count[48];
-
-	render_str(r, "watching ");
-	render_dir(r, notice->dir);
-	snprintf(count, sizeof(count), " (%zu director%s)\n", notice->count,
-		notice->count == 1 ? "y" : "ies");
-	render_str(r, count);
-}
-
-/* What is said of a directory, after its path. */
-static const char *about_dir(enum watcher_notice_kind kind)
-{
-	switch (kind) {
-	case WATCHER_NO_DELEGATIONS:
-		return "the server has no directory delegations: polling";
-	case WATCHER_NO_NOTIFY:
-		return "the server grants delegations, but sends no "
-		       "notifications: every change will be a RESCAN";
-	case WATCHER_NO_ATTRS:
-		return "changed attributes are not told";
-	case WATCHER_CANNOT_BELOW:
-		return "not all directories in it can be watched: ";
-	case WATCHER_REFUSED:
-		return "the server does not grant a delegation now: polling";
-	case WATCHER_GRANTED:
-		return "the server grants a delegation again";
-	case WATCHER_CONTRADICTED:
-		return "a notification cannot be: ";
-	case WATCHER_TOO_SLOW:
-		return "standard output is not read fast enough: RESCAN later";
-	case WATCHER_GONE:
-		return "cannot be watched any more: ";
-	default:
-		return "cannot be watched now: ";
-	}
-}
-
-static const char *about_server(enum watcher_notice_kind kind)
-{
-	switch (kind) {
-	case WATCHER_CONN_LOST:
-		return ": connection lost, trying again\n";
-	case WATCHER_CONN_BACK:
-		return ": connected again\n";
-	default:
-		return ": the server restarted (or forgot us), going on\n";
-	}
-}
-
-static void render_notice(struct render *r, const struct watch *w,
-	const struct watcher_notice *notice)
-{
-	render_str(r, "herald: ");
-	if (notice->kind == WATCHER_CONN_LOST ||
-		notice->kind == WATCHER_CONN_BACK ||
-		notice->kind == WATCHER_RESTARTED) {
-		render_url(r, w);
-		render_str(r, about_server(notice->kind));
-		return;
-	}
-	render_dir(r, notice->dir);
-	render_str(r, ": ");
-	render_str(r, about_dir(notice->kind));
-	if (notice->error)
-		render_str(r, error_text(notice->error));
-	if (notice->why)
-		render_text(r, notice->why);
-	render_str(r, "\n");
-}
+/* ---- what is told ---- */
 
 static void on_notice(void *ctx, const struct watcher_notice *notice)
 {
-	struct render text = {.data = NULL};
+	struct watch *w = ctx;
 
-	if (notice->kind == WATCHER_READY)
-		render_ready(&text, notice);
-	else
-		render_notice(&text, ctx, notice);
-	complain(&text);
-	render_fini(&text);
+	watch_notice(&w->options, notice);
 }
 
-/* ---- standard output ---- */
+static void put(struct watch *w, const struct render_change *change)
+{
+	w->line.len = w->record.len = 0;
+	render_change(&w->line, change, w->options.json);
+	if (w->runner)
+		runner_record(&w->record, change, &w->line);
+	output_put(w->out, w->runner ? &w->record : &w->line);
+}
 
 static void on_change(void *ctx, const struct watcher_change *change)
 {
@@ -202,9 +89,11 @@ static void on_change(void *ctx, const struct watcher_change *change)
 		.type = change->type,
 	};
 
-	w->line.len = 0;
-	render_change(&w->line, &line, w->json);
-	output_put(w->out, w->line.data, w->line.len);
+	if (w->options.count && w->told == w->options.count)
+		return;
+	put(w, &line);
+	if (++w->told == w->options.count)
+		watcher_stop(atomic_load(&w->watcher));
 }
 
 static bool has_room(void *ctx)
@@ -223,43 +112,31 @@ static void on_drained(void *ctx)
 		watcher_wake(watcher);
 }
 
-/* Nobody reads any more. */
-static void on_broken(void *ctx)
+/* ---- the threads ---- */
+
+static void say_ended(struct watch *w, atomic_bool *what)
+{
+	atomic_store(what, true);
+	pthread_kill(w->main_thread, SIGUSR1);
+}
+
+/* All is written, or nobody reads any more. */
+static void on_written(void *ctx)
 {
 	struct watch *w = ctx;
 
-	pthread_kill(w->main_thread, SIGTERM);
-}
-
-/* ---- watching ---- */
-
-static void complain_start(const struct watch *w, int error, size_t found)
-{
-	struct render text = {.data = NULL};
-
-	render_str(&text, "herald: ");
-	render_url(&text, w);
-	for (size_t i = 0; i <= found && i < w->url.nnames; i++) {
-		render_str(&text, "/");
-		render_name(&text, w->url.names[i]);
-	}
-	render_str(&text, ": ");
-	render_str(&text,
-		error == NFS4ERR_NOENT ? "there is no such directory"
-			: error == NFS4ERR_NOTDIR || error == NFS4ERR_SYMLINK
-			? "not a directory"
-			: error_text(error));
-	render_str(&text, "\n");
-	complain(&text);
-	render_fini(&text);
+	say_ended(w, &w->written);
 }
 
 static int start(struct watch *w, struct watcher **ret)
 {
+	const struct watch_options *o = &w->options;
 	struct watcher_config config = {
-		.path = w->url.names,
-		.npath = w->url.nnames,
-		.recursive = w->recursive,
+		.path = o->url.names,
+		.npath = o->url.nnames,
+		.recursive = o->recursive,
+		.events = o->events,
+		.idle_ms = o->timeout_ms,
 		.change = on_change,
 		.room = has_room,
 		.notice = on_notice,
@@ -270,8 +147,8 @@ static int start(struct watch *w, struct watcher **ret)
 
 	nfsc_config_default(&config.client);
 	config.client.net = w->net;
-	config.client.host = w->url.host;
-	config.client.port = w->url.port;
+	config.client.host = o->url.host;
+	config.client.port = o->url.port;
 	config.client.reserved_port = true; /* knfsd's exports want it */
 	err = watcher_new(&config, ret, &found);
 	if (err == NFS4ERR_MINOR_VERS_MISMATCH) { /* a server of 4.1 only */
@@ -279,7 +156,7 @@ static int start(struct watch *w, struct watcher **ret)
 		err = watcher_new(&config, ret, &found);
 	}
 	if (err)
-		complain_start(w, err, found);
+		watch_notice_start(o, err, found);
 	return err;
 }
 
@@ -293,66 +170,98 @@ static void *watch_main(void *arg)
 		atomic_store(&w->watcher, watcher);
 		err = watcher_run(watcher);
 		if (err == NFS4ERR_NOTDIR)
-			complain_start(w, err, w->url.nnames);
+			watch_notice_start(
+				&w->options, err, w->options.url.nnames);
 	}
-	w->status = err ? EXIT_FAILED : EXIT_OK;
-	pthread_kill(w->main_thread, SIGUSR1);
+	w->status = err == -ETIME ? EXIT_TIMEOUT : err ? EXIT_FAILED : EXIT_OK;
+	say_ended(w, &w->watched);
 	return NULL;
 }
 
 /* ---- the end ---- */
 
-/* The next signal, within @seconds; 0: none. */
-static int next_signal(const sigset_t *signals, unsigned seconds)
+/*
+ * Wait until @what has happened; false: there was a signal first, or @seconds
+ * are over (0: there is no hurry).
+ */
+static bool wait_until(struct watch *w, atomic_bool *what, unsigned seconds)
 {
 	struct timespec timeout = {.tv_sec = (time_t)seconds};
 	int number;
 
-	do {
-		number = sigtimedwait(signals, NULL, &timeout);
-	} while (number < 0 && errno == EINTR);
-	return number < 0 ? 0 : number;
+	while (!atomic_load(what)) {
+		number = sigtimedwait(
+			&w->signals, NULL, seconds ? &timeout : NULL);
+		if (number < 0 && errno == EINTR)
+			continue;
+		if (number != SIGUSR1) {
+			w->signalled |= number > 0;
+			return false;
+		}
+		if (!seconds && atomic_load(&w->written))
+			break; /* nobody to watch for */
+	}
+	return atomic_load(what);
+}
+
+static _Noreturn void give_up(void)
+{
+	_exit(EXIT_FAILED);
+}
+
+/* Until the watcher has ended, by itself or because it should. */
+static void wait_watched(struct watch *w)
+{
+	struct watcher *watcher;
+
+	if (wait_until(w, &w->watched, 0))
+		return;
+	if (w->runner)
+		runner_stop(w->runner);
+	watcher = atomic_load(&w->watcher);
+	if (!watcher)
+		give_up(); /* not even connected */
+	watcher_stop(watcher);
+	if (wait_until(w, &w->watched, LEAVE_S))
+		return;
+	w->aborted = true;
+	watcher_abort(watcher);
+	if (!wait_until(w, &w->watched, ABORT_S))
+		give_up();
 }
 
 /*
- * Wait until the watcher has ended, by itself or because of a signal. False:
- * it does not end.
+ * Until everything is written and each command has ended; after a signal not
+ * for long. A command may have had it from the terminal, too.
  */
-static bool wait_for_end(struct watch *w, const sigset_t *signals)
+static void wait_written(struct watch *w)
 {
-	struct watcher *watcher;
-	int number;
+	static const int harder[] = {SIGTERM, SIGKILL};
 
-	sigwait(signals, &number);
-	if (number == SIGUSR1)
-		return true;
-	watcher = atomic_load(&w->watcher);
-	if (!watcher)
-		return false; /* not even connected */
-	watcher_stop(watcher);
-	if (next_signal(signals, LEAVE_S) == SIGUSR1)
-		return true;
-	w->aborted = true;
-	watcher_abort(watcher);
-	return next_signal(signals, ABORT_S) == SIGUSR1;
+	output_close(w->out);
+	if (wait_until(w, &w->written, w->signalled ? FLUSH_S : 0))
+		return;
+	if (!w->runner)
+		give_up();
+	runner_stop(w->runner);
+	for (int i = 0; i < 2; i++) {
+		runner_kill(w->runner, harder[i]);
+		if (wait_until(w, &w->written, FLUSH_S))
+			return;
+	}
+	give_up();
 }
 
-static int finish(struct watch *w, pthread_t thread)
+static int finish(struct watch *w)
 {
-	int broken;
+	int error = output_error(w->out);
 
-	pthread_join(thread, NULL);
-	broken = output_error(w->out);
-	if (broken && broken != EPIPE)
+	if (error == 0 || error == EPIPE)
+		return w->aborted ? EXIT_FAILED : w->status;
+	if (error != ECANCELED) /* the runner has told */
 		fprintf(stderr, "herald: standard output: %s\n",
-			strerror(broken));
-	if (!output_finish(w->out, FLUSH_MS))
-		_exit(EXIT_FAILED);
-	watcher_free(atomic_load(&w->watcher));
-	nfsc_net_free(w->net);
-	render_fini(&w->line);
-	nfsurl_fini(&w->url);
-	return w->aborted ? EXIT_FAILED : w->status;
+			strerror(error));
+	return EXIT_FAILED;
 }
 
 /* Before there is any other thread: they inherit that signals are blocked. */
@@ -367,69 +276,67 @@ static void block_signals(sigset_t *signals)
 	signal(SIGPIPE, SIG_IGN);
 }
 
-static int watch(struct watch *w)
+static int to_stdout(void *to, const char *data, size_t len)
 {
-	sigset_t signals;
-	pthread_t thread;
-
-	block_signals(&signals);
-	w->main_thread = pthread_self();
-	w->net = nfsc_net_new(NULL, NULL);
-	w->out = output_new(
-		STDOUT_FILENO, OUTPUT_LIMIT, on_drained, on_broken, w);
-	if (!w->net || !w->out ||
-		pthread_create(&thread, NULL, watch_main, w) != 0) {
-		fprintf(stderr, "herald: cannot start: %s\n", strerror(errno));
-		_exit(EXIT_FAILED);
-	}
-	if (!wait_for_end(w, &signals))
-		_exit(EXIT_FAILED);
-	return finish(w, thread);
+	return output_write_fd(STDOUT_FILENO, data, len);
 }
 
-/* ---- the command line ---- */
-
-static const struct option options[] = {
-	{"recursive", no_argument, NULL, 'r'},
-	{"json", no_argument, NULL, 'j'},
-	{"help", no_argument, NULL, 'h'},
-	{NULL, 0, NULL, 0},
-};
-
-static int usage_error(const char *why)
+static bool open_output(struct watch *w)
 {
-	fprintf(stderr, "herald watch: %s\n%s", why,
-		"herald watch --help tells how it is used\n");
-	return EXIT_USAGE;
+	const struct watch_options *o = &w->options;
+	struct output_config config = {
+		.limit = OUTPUT_LIMIT,
+		.write = to_stdout,
+		.drained = on_drained,
+		.ended = on_written,
+		.ctx = w,
+	};
+
+	if (o->command) {
+		w->runner = runner_new(STDOUT_FILENO, o->command, o->verbose);
+		if (!w->runner)
+			return false;
+		config.write = runner_write;
+		config.to = w->runner;
+	}
+	w->out = output_new(&config);
+	return w->out != NULL;
+}
+
+static int watch(struct watch *w)
+{
+	pthread_t thread;
+	int status;
+
+	block_signals(&w->signals);
+	w->main_thread = pthread_self();
+	w->net = nfsc_net_new(NULL, NULL);
+	if (!w->net || !open_output(w) ||
+		pthread_create(&thread, NULL, watch_main, w) != 0) {
+		fprintf(stderr, "herald: cannot start: %s\n", strerror(errno));
+		give_up();
+	}
+	wait_watched(w);
+	pthread_join(thread, NULL);
+	wait_written(w);
+	status = finish(w);
+	output_free(w->out);
+	watcher_free(atomic_load(&w->watcher));
+	nfsc_net_free(w->net);
+	runner_free(w->runner);
+	render_fini(&w->line);
+	render_fini(&w->record);
+	return status;
 }
 
 int verb_watch(int argc, char **argv)
 {
 	struct watch w = {.status = EXIT_FAILED};
-	const char *wrong;
-	int option;
+	int status;
 
-	while ((option = getopt_long(argc, argv, "rh", options, NULL)) != -1) {
-		switch (option) {
-		case 'r':
-			w.recursive = true;
-			break;
-		case 'j':
-			w.json = true;
-			break;
-		case 'h':
-			fputs(help, stdout);
-			return EXIT_OK;
-		default:
-			return usage_error("see above");
-		}
+	if (watch_options_parse(argc, argv, &w.options, &status)) {
+		status = watch(&w);
+		watch_options_fini(&w.options);
 	}
-	if (argc - optind != 1)
-		return usage_error("one URL is needed");
-	wrong = nfsurl_parse(argv[optind], &w.url);
-	if (wrong) {
-		fprintf(stderr, "herald watch: %s: %s\n", argv[optind], wrong);
-		return EXIT_USAGE;
-	}
-	return watch(&w);
+	return status;
 }

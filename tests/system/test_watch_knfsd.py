@@ -23,7 +23,8 @@ class Env:
         self.guest = Guest("server", hostfwd=(2049,))
         self.knfsd = Knfsd(self.guest)
         self.run("mkdir d e burst; touch d/old")
-        self.watch = Watch(self.knfsd.port, "/", recursive=True)
+        self.watch = Watch(self.knfsd.port, "/", recursive=True,
+                           kinds="create,delete,move,modify,attrib,rescan")
         diag(f"knfsd of Linux {self.guest.kernel} ({self.guest.accel})")
         return self
 
@@ -116,6 +117,21 @@ def overflow(env):
     env.watch.wait_event("CREATE", "/burst/", "late", timeout=BLOCKED_S)
     # The others are as they were.
     env.told("touch d/still", ("CREATE", "/d/", "still"))
+
+
+@suite.case("attributes are not told, until a listing shows them")
+def attributes(env):
+    before = len(env.watch.events)
+    env.run("echo more >> d/old; chmod 600 d/still")
+    env.watch.settle()
+    equal(env.watch.events[before:], [])
+    # A change of the directory's mode is a recall.
+    env.run("chmod 711 d")
+    env.watch.wait_event("MODIFY", "/d/", "old", timeout=BLOCKED_S)
+    env.watch.wait_event("ATTRIB", "/d/", "still")
+    equal(env.watch.events[before], ("RESCAN", "/d/"))
+    env.guest.wait_for("grep -qs 'type: deleg.*export/d\"' "
+                       "/proc/fs/nfsd/clients/*/states", BLOCKED_S)
 
 
 @suite.case("knfsd restarts: it says so, finds what changed, and goes on")

@@ -12,18 +12,20 @@ from tap import diag
 
 
 class Watch:
-    """A running `herald watch --json`.
+    """A running `herald watch --json`, of names or all `kinds` of events.
 
     events      [("CREATE", dir, name), ("DELETE", dir, name),
-                 ("MOVE", dir, old, new), ("RESCAN", dir)] so far
+                 ("MOVE", dir, old, new), ("MODIFY", dir, name),
+                 ("ATTRIB", dir, name), ("RESCAN", dir)] so far
     notes       what it said on standard error
     """
 
-    def __init__(self, port, path="/", *, recursive=False):
+    def __init__(self, port, path="/", *, recursive=False,
+                 kinds="create,delete,move,rescan"):
         self.events, self.notes = [], []
         self._cond = threading.Condition()
         self.process = subprocess.Popen(
-            [build_dir() / "herald", "watch", "--json",
+            [build_dir() / "herald", "watch", "--json", "-e", kinds,
              *(["-r"] if recursive else []), f"nfs://127.0.0.1:{port}{path}"],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.PIPE, text=True, errors="replace")
