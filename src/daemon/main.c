@@ -73,6 +73,7 @@ static int start_store(struct daemon *d, unsigned max_connections)
 static int start_server(struct daemon *d, unsigned max_connections)
 {
 	struct nfs_server_config config;
+	struct export export = export_default();
 
 	nfs_server_config_default(&config, &d->clock, &d->timers);
 	config.rpc.max_connections = max_connections;
@@ -81,10 +82,12 @@ static int start_server(struct daemon *d, unsigned max_connections)
 	memcpy(config.state.server_id, d->ident.id, sizeof(d->ident.id));
 	memcpy(config.handle_key, d->ident.handle_key,
 		sizeof(config.handle_key));
-	config.export.store = d->store;
-	config.export.root_squash = d->options.root_squash;
+	export.store = d->store;
+	export.root_squash = d->options.root_squash;
 	/* README: nobody but heraldd writes to the export, for now. */
-	config.export.atomic_changes = true;
+	export.atomic_changes = true;
+	config.exports = &export;
+	config.nexports = 1;
 	return nfs_server_start(&config, &d->server);
 }
 

@@ -7,26 +7,29 @@
 #include "state/node.h"
 #include "store/store.h"
 
-nfsstat4 attrs_read(struct nfs_server *server, struct store *store,
+nfsstat4 attrs_read(struct nfs_server *server, const struct export *export,
 	const struct fileid *id, struct attr *ret)
 {
 	struct changeattr_mark mark = changeattr_mark(server->state, id);
-	int err = store_getattr(store, id, ret);
+	int err = store_getattr(export->store, id, ret);
 
 	if (err < 0)
 		return errmap_status(err);
+	if (export->mounted_on && fileid_equal(id, &export->root))
+		ret->mounted_on_inode = export->mounted_on;
 	ret->change =
 		changeattr_read_since(server->state, id, ret->ctime_ns, &mark);
 	return NFS4_OK;
 }
 
-nfsstat4 attrs_fill_change_late(struct nfs_server *server, struct store *store,
-	const struct fileid *id, uint64_t clock_ns, struct attr *attr)
+nfsstat4 attrs_fill_change_late(struct nfs_server *server,
+	const struct export *export, const struct fileid *id, uint64_t clock_ns,
+	struct attr *attr)
 {
 	struct changeattr_mark mark = changeattr_mark(server->state, id);
 
 	if (mark.last != 0)
-		return attrs_read(server, store, id, attr);
+		return attrs_read(server, export, id, attr);
 	mark.clock_ns = clock_ns;
 	attr->change =
 		changeattr_read_since(server->state, id, attr->ctime_ns, &mark);
@@ -107,32 +110,31 @@ struct source {
 };
 
 static nfsstat4 source_fill(struct source *s, struct compound *c,
-	const struct fileid *id, const struct attr *attr, const bitmap4 *want)
+	const struct fh *fh, const struct attr *attr, const bitmap4 *want)
 {
-	struct export *export = c->fh.export;
-
 	s->server = server_values(c->server);
 	s->src = (struct fattr4_source){
 		.server = &s->server,
 		.minorversion = c->minor,
 		.attr = attr,
 		.fsinfo = &s->fsinfo,
-		.fh = xdr_opaque_from(
-			s->fh, fh_encode(c->server, export, id, s->fh)),
+		.fh = xdr_opaque_from(s->fh,
+			fh_encode(c->server, fh->export, &fh->id, s->fh)),
 	};
 	if (!fattr4_wants_fsinfo(want))
 		return NFS4_OK;
-	return errmap_status(store_statfs(export->store, id, &s->fsinfo));
+	return errmap_status(
+		store_statfs(fh->export->store, &fh->id, &s->fsinfo));
 }
 
-nfsstat4 attrs_encode(struct compound *c, const struct fileid *id,
+nfsstat4 attrs_encode(struct compound *c, const struct fh *fh,
 	const struct attr *attr, const bitmap4 *want, struct xdr *out)
 {
 	struct source source;
 	nfsstat4 status = fattr4_check_readable(want);
 
 	if (status == NFS4_OK)
-		status = source_fill(&source, c, id, attr, want);
+		status = source_fill(&source, c, fh, attr, want);
 	if (status == NFS4_OK)
 		fattr4_encode(out, want, &source.src);
 	return status;
@@ -157,7 +159,7 @@ nfsstat4 attrs_compare(
 {
 	struct source source;
 	nfsstat4 status =
-		source_fill(&source, c, &c->fh.id, attr, &given->attrmask);
+		source_fill(&source, c, &c->fh, attr, &given->attrmask);
 
 	if (status != NFS4_OK)
 		return status;

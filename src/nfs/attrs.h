@@ -11,16 +11,20 @@
 #include "vocab/attr.h"
 #include "wire/fattr4.h"
 
-/* All attributes of an object, `change` included. */
-nfsstat4 attrs_read(struct nfs_server *server, struct store *store,
+/*
+ * All attributes of an object of @export, `change` included; those of its root
+ * say what it is mounted on.
+ */
+nfsstat4 attrs_read(struct nfs_server *server, const struct export *export,
 	const struct fileid *id, struct attr *ret);
 
 /*
  * Fill in `change` of attributes read after @clock_ns by name, when the object
  * was not known before (READDIR): they are read again if it changed recently.
  */
-nfsstat4 attrs_fill_change_late(struct nfs_server *server, struct store *store,
-	const struct fileid *id, uint64_t clock_ns, struct attr *attr);
+nfsstat4 attrs_fill_change_late(struct nfs_server *server,
+	const struct export *export, const struct fileid *id, uint64_t clock_ns,
+	struct attr *attr);
 
 /*
  * Around a change of an object's data or attributes (a directory's entries are
@@ -45,11 +49,11 @@ bool attrs_change_end(
 	struct attrs_change *change, bool changed, struct attr *ret);
 
 /*
- * Encode those attributes of @want that are supported, for the object @id of
- * CURRENT_FH's export whose values are @attr. INVAL when write-only ones are
- * asked for. A failed encode shows in @out.
+ * Encode those attributes of @want that are supported, for the object @fh
+ * whose values are @attr. INVAL when write-only ones are asked for. A failed
+ * encode shows in @out.
  */
-nfsstat4 attrs_encode(struct compound *c, const struct fileid *id,
+nfsstat4 attrs_encode(struct compound *c, const struct fh *fh,
 	const struct attr *attr, const bitmap4 *want, struct xdr *out);
 
 /* A fattr4 of rdattr_error alone, for READDIR (RFC 8881 18.23.3). */

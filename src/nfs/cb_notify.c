@@ -34,6 +34,7 @@ static struct notify_task *notify_of(struct cb_task *task)
 /* What the wire floor cannot know of an entry: its filehandle here. */
 struct resolver {
 	struct nfs_server *server;
+	const struct export *export; /* of the delegation's own handle */
 	uint8_t fh[NFS4_FHSIZE];
 };
 
@@ -42,10 +43,10 @@ static bool resolve_entry(void *context, const struct change_entry *entry,
 {
 	struct resolver *r = context;
 
-	if (entry->child.len == 0)
+	if (entry->child.len == 0 || !r->export)
 		return false;
-	src->fh = xdr_opaque_from(r->fh,
-		fh_encode(r->server, &r->server->export, &entry->child, r->fh));
+	src->fh = xdr_opaque_from(
+		r->fh, fh_encode(r->server, r->export, &entry->child, r->fh));
 	return true;
 }
 
@@ -53,7 +54,10 @@ static bool resolve_entry(void *context, const struct change_entry *entry,
 static size_t put_events(struct notify_task *nt, struct xdr *out)
 {
 	const struct deleg *d = nt->deleg;
-	struct resolver resolver = {.server = nt->cb.server};
+	struct resolver resolver = {
+		.server = nt->cb.server,
+		.export = exports_find(&nt->cb.server->exports, d->via),
+	};
 	const struct fattr4_server server = {0}; /* no attribute needs it */
 	const struct notify4_terms terms = {
 		.child_attrs = d->terms->child_attrs,

@@ -74,7 +74,7 @@ static void children_begin(struct name_change *nc, struct children *ch)
 static bool read_new_child(struct name_change *nc, struct attr *attr)
 {
 	return nc->child.len != 0 &&
-		attrs_read(nc->c->server, nc->store, &nc->child, attr) ==
+		attrs_read(nc->c->server, nc->c->fh.export, &nc->child, attr) ==
 		NFS4_OK;
 }
 
@@ -229,8 +229,8 @@ static nfsstat4 fill_info_unchanged(struct name_change *nc)
 {
 	for (int i = 0; i < dirs_of(nc); i++) {
 		struct attr attr;
-		nfsstat4 status =
-			attrs_read(nc->c->server, nc->store, nc->dir[i], &attr);
+		nfsstat4 status = attrs_read(
+			nc->c->server, nc->c->fh.export, nc->dir[i], &attr);
 
 		if (status != NFS4_OK)
 			return status;
@@ -243,7 +243,7 @@ static nfsstat4 fill_info_unchanged(struct name_change *nc)
 
 nfsstat4 change_run(struct name_change *nc)
 {
-	struct dirchange dc = {0};
+	struct dirchange dc = {.via = nc->c->fh.export->id};
 	bool recalling;
 	nfsstat4 status;
 

@@ -31,7 +31,7 @@ void compound_cred_for(
 	const struct rpc_auth *auth = &c->call->auth;
 
 	*ret = auth->cred;
-	if (auth->flavor != AUTH_SYS) {
+	if (auth->flavor != AUTH_SYS || export->all_squash) {
 		*ret = (struct cred){
 			.uid = export->anon_uid, .gid = export->anon_gid};
 		return;
@@ -56,6 +56,18 @@ void compound_set_fh(
 	c->fh.export = export;
 	c->fh.id = *id;
 	c->sid.set = false; /* RFC 8881 16.2.3.1.2 */
+}
+
+bool compound_take_permit(struct compound *c, struct export *export)
+{
+	return export->is_pseudo ||
+		rpc_permit_take(c->server->rpc, &export->gate);
+}
+
+void compound_give_permit(struct compound *c, struct export *export)
+{
+	if (!export->is_pseudo)
+		rpc_permit_give(c->server->rpc, &export->gate);
 }
 
 void compound_set_stateid(struct compound *c, const stateid4 *sid)
@@ -208,16 +220,15 @@ static nfsstat4 run_with_permit(struct compound *c, const struct op_row *row,
 	const nfs_argop4 *arg, nfs_resop4 *res)
 {
 	/* The handler may move CURRENT_FH: the permit is the old one's. */
-	struct export *export =
-		c->fh.export ? c->fh.export : &c->server->export;
+	struct export *export = c->fh.export;
 	nfsstat4 status;
 
 	if (!(row->flags & OP_BLOCKS))
 		return row->run(c, arg, res);
-	if (!rpc_permit_take(c->server->rpc, &export->gate))
+	if (!compound_take_permit(c, export))
 		return NFS4ERR_DELAY;
 	status = row->run(c, arg, res);
-	rpc_permit_give(c->server->rpc, &export->gate);
+	compound_give_permit(c, export);
 	return status;
 }
 

@@ -63,6 +63,13 @@ void compound_set_fh(
 void compound_cred_for(const struct compound *c, const struct export *export,
 	struct cred *ret);
 
+/*
+ * Before and after whatever may wait for @export's disk; false: none to be had
+ * in time, NFS4ERR_DELAY. The pseudo file system needs none.
+ */
+bool compound_take_permit(struct compound *c, struct export *export);
+void compound_give_permit(struct compound *c, struct export *export);
+
 void compound_set_stateid(struct compound *c, const stateid4 *sid);
 
 /*

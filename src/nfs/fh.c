@@ -61,9 +61,10 @@ nfsstat4 fh_decode(struct nfs_server *server, const struct xdr_opaque *wire,
 	body = wire->len - FH_MAC_SIZE;
 	if (!mac_matches(server, wire, body))
 		return NFS4ERR_STALE;
-	if (be32toh(header.export_id_be) != server->export.id)
+	ret->export =
+		exports_find(&server->exports, be32toh(header.export_id_be));
+	if (!ret->export)
 		return NFS4ERR_STALE;
-	ret->export = &server->export;
 	ret->id.len = body - FH_HEADER_SIZE;
 	memcpy(ret->id.data, wire->data + FH_HEADER_SIZE, ret->id.len);
 	return NFS4_OK;

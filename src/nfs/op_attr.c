@@ -12,13 +12,12 @@
 nfsstat4 op_getattr(struct compound *c, const nfs_argop4 *arg, nfs_resop4 *res)
 {
 	struct attr attr;
-	nfsstat4 status =
-		attrs_read(c->server, c->fh.export->store, &c->fh.id, &attr);
+	nfsstat4 status = attrs_read(c->server, c->fh.export, &c->fh.id, &attr);
 
 	if (status != NFS4_OK)
 		return status;
-	return attrs_encode(c, &c->fh.id, &attr, &arg->opgetattr.attr_request,
-		&c->call->out);
+	return attrs_encode(
+		c, &c->fh, &attr, &arg->opgetattr.attr_request, &c->call->out);
 }
 
 /* ---- SETATTR (18.30) ---- */
@@ -58,7 +57,7 @@ static nfsstat4 setattr_check(struct setattr_job *job)
 static nfsstat4 setattr_directory(struct setattr_job *job)
 {
 	struct compound *c = job->c;
-	struct dirchange dc = {0};
+	struct dirchange dc = {.via = c->fh.export->id};
 	bool recalling;
 	nfsstat4 status;
 
@@ -116,8 +115,7 @@ nfsstat4 op_setattr(struct compound *c, const nfs_argop4 *arg, nfs_resop4 *res)
 static nfsstat4 compare(struct compound *c, const fattr4 *given)
 {
 	struct attr attr;
-	nfsstat4 status =
-		attrs_read(c->server, c->fh.export->store, &c->fh.id, &attr);
+	nfsstat4 status = attrs_read(c->server, c->fh.export, &c->fh.id, &attr);
 
 	return status == NFS4_OK ? attrs_compare(c, &attr, given) : status;
 }

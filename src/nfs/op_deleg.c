@@ -53,6 +53,7 @@ static nfsstat4 request_grant(struct compound *c,
 		.dir_attrs = bitmap4_and(&args->gdda_dir_attributes, &can_dir),
 		.fh = fh,
 		.fh_len = fh_encode(c->server, c->fh.export, &c->fh.id, fh),
+		.via = c->fh.export->id,
 		.will_own_order = true,
 		.sample = dirsample_fill,
 		.sample_ctx = c,
@@ -105,6 +106,8 @@ nfsstat4 op_get_dir_delegation(
 	if (status != NFS4_OK)
 		return status;
 	unavailable(answer);
+	if (c->fh.export->is_pseudo) /* nothing changes there (DD-09) */
+		return refuse(c, DELEG_REFUSED_PSEUDO);
 	if (!may_watch(c))
 		return refuse(c, DELEG_REFUSED_PERMISSION);
 	if (store_dir_verifier(store, &c->fh.id, &verifier) < 0)

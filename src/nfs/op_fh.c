@@ -11,10 +11,10 @@ static nfsstat4 look_for(struct compound *c, const struct fh *fh)
 {
 	nfsstat4 status;
 
-	if (!rpc_permit_take(c->server->rpc, &fh->export->gate))
+	if (!compound_take_permit(c, fh->export))
 		return NFS4ERR_DELAY;
 	status = errmap_status(store_probe(fh->export->store, &fh->id));
-	rpc_permit_give(c->server->rpc, &fh->export->gate);
+	compound_give_permit(c, fh->export);
 	if (status == NFS4ERR_STALE)
 		deleg_forget(c->client, &fh->id);
 	return status;
@@ -37,7 +37,7 @@ nfsstat4 op_putfh(struct compound *c, const nfs_argop4 *arg, nfs_resop4 *res)
 nfsstat4 op_putrootfh(
 	struct compound *c, const nfs_argop4 *arg, nfs_resop4 *res)
 {
-	struct export *export = &c->server->export;
+	struct export *export = exports_root(&c->server->exports);
 
 	compound_set_fh(c, export, &export->root);
 	return NFS4_OK;
@@ -85,38 +85,53 @@ nfsstat4 fh_not_a_directory(struct compound *c, nfsstat4 status)
 
 /* The entry of CURRENT_FH that a LOOKUP or SECINFO names. */
 static nfsstat4 find_child(
-	struct compound *c, const component4 *wire, struct fileid *ret)
+	struct compound *c, const component4 *wire, struct fh *ret)
 {
 	struct name name;
 	nfsstat4 status = compound_name(wire, &name);
 
 	if (status != NFS4_OK)
 		return status;
+	ret->export = c->fh.export;
 	status = errmap_status(store_lookup(
-		c->fh.export->store, &c->cred, &c->fh.id, name, ret));
+		c->fh.export->store, &c->cred, &c->fh.id, name, &ret->id));
+	if (status != NFS4_OK)
+		return fh_not_a_directory(c, status);
+	exports_cross(&c->server->exports, &ret->export, &ret->id);
+	return NFS4_OK;
+}
+
+/* The directory above CURRENT_FH; from an export's root a pseudo directory. */
+static nfsstat4 find_parent(struct compound *c, struct fh *ret)
+{
+	nfsstat4 status;
+
+	*ret = c->fh;
+	if (exports_climb(&c->server->exports, &ret->export, &ret->id))
+		return NFS4_OK;
+	status = errmap_status(store_lookup_parent(
+		c->fh.export->store, &c->cred, &c->fh.id, &ret->id));
 	return fh_not_a_directory(c, status);
 }
 
 nfsstat4 op_lookup(struct compound *c, const nfs_argop4 *arg, nfs_resop4 *res)
 {
-	struct fileid child;
+	struct fh child;
 	nfsstat4 status = find_child(c, &arg->oplookup.objname, &child);
 
 	if (status == NFS4_OK)
-		compound_set_fh(c, c->fh.export, &child);
+		compound_set_fh(c, child.export, &child.id);
 	return status;
 }
 
 nfsstat4 op_lookupp(struct compound *c, const nfs_argop4 *arg, nfs_resop4 *res)
 {
-	struct fileid parent;
-	nfsstat4 status = errmap_status(store_lookup_parent(
-		c->fh.export->store, &c->cred, &c->fh.id, &parent));
+	struct fh parent;
+	nfsstat4 status = find_parent(c, &parent);
 
-	if (status != NFS4_OK)
-		return fh_not_a_directory(c, status);
-	compound_set_fh(c, c->fh.export, &parent);
-	return NFS4_OK;
+	if (status == NFS4_OK)
+		compound_set_fh(c, parent.export, &parent.id);
+	return status;
 }
 
 /* What the export accepts: AUTH_SYS, for every name alike (SV-12). */
@@ -135,7 +150,7 @@ static nfsstat4 answer_secinfo(struct compound *c, SECINFO4res *res)
 
 nfsstat4 op_secinfo(struct compound *c, const nfs_argop4 *arg, nfs_resop4 *res)
 {
-	struct fileid child;
+	struct fh child;
 	nfsstat4 status = find_child(c, &arg->opsecinfo.name, &child);
 
 	return status == NFS4_OK ? answer_secinfo(c, &res->opsecinfo) : status;
@@ -144,12 +159,11 @@ nfsstat4 op_secinfo(struct compound *c, const nfs_argop4 *arg, nfs_resop4 *res)
 nfsstat4 op_secinfo_no_name(
 	struct compound *c, const nfs_argop4 *arg, nfs_resop4 *res)
 {
-	struct fileid parent;
+	struct fh parent;
 	nfsstat4 status = NFS4_OK;
 
 	if (arg->opsecinfo_no_name == SECINFO_STYLE4_PARENT)
-		status = errmap_status(store_lookup_parent(
-			c->fh.export->store, &c->cred, &c->fh.id, &parent));
+		status = find_parent(c, &parent);
 	if (status != NFS4_OK)
 		return status;
 	return answer_secinfo(c, &res->opsecinfo_no_name);

@@ -161,7 +161,7 @@ static nfsstat4 unchanged_info(struct open_job *job)
 {
 	struct attr attr;
 	nfsstat4 status =
-		attrs_read(job->c->server, job->store, &job->dir, &attr);
+		attrs_read(job->c->server, job->c->fh.export, &job->dir, &attr);
 
 	job->ok->cinfo = (change_info4){
 		.atomic = job->c->fh.export->atomic_changes,

@@ -23,22 +23,56 @@ struct readdir_page {
 	nfsstat4 status;
 };
 
-/* The child's attributes, or what replaces them when they cannot be had. */
-static nfsstat4 put_attrs(
+/*
+ * In the pseudo file system an entry may be an export: its own root is shown,
+ * mounted there, and its own disk asked.
+ */
+static nfsstat4 encode_crossing(
+	struct readdir_page *page, const struct fh *root, struct xdr *out)
+{
+	struct compound *c = page->c;
+	struct attr attr;
+	nfsstat4 status;
+
+	if (!compound_take_permit(c, root->export))
+		return NFS4ERR_DELAY;
+	status = attrs_read(c->server, root->export, &root->id, &attr);
+	if (status == NFS4_OK)
+		status = attrs_encode(c, root, &attr, page->want, out);
+	compound_give_permit(c, root->export);
+	return status;
+}
+
+static nfsstat4 encode_child(
 	struct readdir_page *page, struct name name, struct xdr *out)
 {
 	struct compound *c = page->c;
 	uint64_t clock_ns = clock_file_ns(c->server->clock);
-	struct fileid child;
+	struct fh child = {.export = c->fh.export};
 	struct attr attr;
-	nfsstat4 status = errmap_status(store_lookup_attr(
-		c->fh.export->store, &c->cred, &c->fh.id, name, &child, &attr));
+	nfsstat4 status = errmap_status(store_lookup_attr(c->fh.export->store,
+		&c->cred, &c->fh.id, name, &child.id, &attr));
+
+	if (status != NFS4_OK)
+		return status;
+	exports_cross(&c->server->exports, &child.export, &child.id);
+	if (child.export != c->fh.export)
+		return encode_crossing(page, &child, out);
+	status = attrs_fill_change_late(
+		c->server, child.export, &child.id, clock_ns, &attr);
+	if (status != NFS4_OK)
+		return status;
+	return attrs_encode(c, &child, &attr, page->want, out);
+}
+
+/* The child's attributes, or what replaces them when they cannot be had. */
+static nfsstat4 put_attrs(
+	struct readdir_page *page, struct name name, struct xdr *out)
+{
+	nfsstat4 status = encode_child(page, name, out);
 
 	if (status == NFS4_OK)
-		status = attrs_fill_change_late(c->server, c->fh.export->store,
-			&child, clock_ns, &attr);
-	if (status == NFS4_OK)
-		return attrs_encode(c, &child, &attr, page->want, out);
+		return status;
 	if (status == NFS4ERR_NOENT || status == NFS4ERR_STALE ||
 		!page->want_error)
 		return status;

@@ -54,8 +54,7 @@ struct xattr_change {
 static nfsstat4 xattr_change_begin(struct xattr_change *xc, struct compound *c)
 {
 	struct attr attr;
-	nfsstat4 status =
-		attrs_read(c->server, c->fh.export->store, &c->fh.id, &attr);
+	nfsstat4 status = attrs_read(c->server, c->fh.export, &c->fh.id, &attr);
 
 	if (status != NFS4_OK)
 		return status;

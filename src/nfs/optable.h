@@ -26,7 +26,7 @@ enum {
 	 * replay: doing it twice would do harm.
 	 */
 	OP_CHANGES = 1 << 5,
-	/* May wait for a disk: takes a permit. */
+	/* May wait for CURRENT_FH's disk: takes a permit. */
 	OP_BLOCKS = 1 << 6,
 	/* Writes its result body into the reply itself. */
 	OP_STREAMS = 1 << 7,

@@ -11,9 +11,6 @@
 #include "nfs/compound.h"
 #include "rpc/rpc.h"
 
-/* nobody and nogroup, where root is squashed to. */
-#define ANON_ID 65534
-
 /* How long a client may stay away and find its cache of what it wrote true. */
 #define CHANGE_LINGER_MS (10 * 60 * 1000)
 
@@ -85,10 +82,6 @@ void nfs_server_config_default(struct nfs_server_config *config,
 	*config = (struct nfs_server_config){
 		.clock = clock,
 		.timers = timers,
-		.export = {.id = 1,
-			.root_squash = true,
-			.anon_uid = ANON_ID,
-			.anon_gid = ANON_ID},
 	};
 	state_config_default(&config->state);
 	config->state.clock = clock;
@@ -145,6 +138,14 @@ static void outlive_open_ctimes(struct clock *clock)
 		clock_nanosleep(CLOCK_MONOTONIC, 0, &wait, NULL);
 }
 
+static void free_server(struct nfs_server *server)
+{
+	state_free(server->state);
+	exports_fini(&server->exports);
+	cb_fini(server);
+	free(server);
+}
+
 int nfs_server_start(
 	const struct nfs_server_config *config, struct nfs_server **ret)
 {
@@ -160,19 +161,17 @@ int nfs_server_start(
 	server->end_job.run = run_end_slice;
 	server->clock = config->clock;
 	server->timers = config->timers;
-	server->export = config->export;
 	memcpy(server->handle_key, config->handle_key,
 		sizeof(server->handle_key));
 	outlive_open_ctimes(config->clock);
-	err = store_root(server->export.store, &server->export.root);
+	err = exports_init(&server->exports, config->exports, config->nexports,
+		config->clock);
 	if (err == 0)
 		err = start_state(server, config);
 	if (err == 0)
 		err = start_rpc(server, config);
 	if (err < 0) {
-		state_free(server->state);
-		cb_fini(server);
-		free(server);
+		free_server(server);
 		return err;
 	}
 	*ret = server;
@@ -186,7 +185,5 @@ void nfs_server_stop(struct nfs_server *server)
 	cb_stop(server);
 	state_quiesce(server->state);
 	rpc_free(server->rpc);
-	state_free(server->state);
-	cb_fini(server);
-	free(server);
+	free_server(server);
 }

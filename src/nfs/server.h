@@ -16,6 +16,7 @@
 #include "base/lock.h"
 #include "base/timer.h"
 #include "nfs/count.h"
+#include "nfs/export.h"
 #include "rpc/rpc.h"
 #include "state/state.h"
 #include "store/store.h"
@@ -29,27 +30,13 @@
 /* The largest record: one WRITE and what stands around it. */
 #define NFS_RECORD_MAX (NFS_IO_MAX + 16 * 1024)
 
-/* One exported tree. Today there is one, and it is the root. */
-struct export
-{
-	uint32_t id; /* in filehandles: survives a restart */
-	struct store *store;
-	struct fileid root;
-	struct rpc_gate gate; /* this store's share of permits */
-	bool read_only;
-	bool root_squash;
-	bool atomic_changes; /* nobody else writes here: change_info4 */
-	uint32_t anon_uid;
-	uint32_t anon_gid;
-};
-
 struct nfs_server {
 	struct rpc *rpc;
 	struct rpc_program program; /* what `rpc` runs: us */
 	struct state *state;
 	struct clock *clock;   /* borrowed */
 	struct timers *timers; /* borrowed */
-	struct export export;
+	struct exports exports;
 	uint8_t handle_key[16]; /* MAC key of filehandles */
 
 	struct nfs_counts counts;
@@ -67,7 +54,8 @@ struct nfs_server_config {
 	struct timers *timers;     /* borrowed */
 	struct state_config state; /* ops are filled in by the server */
 	struct rpc_config rpc;     /* programs are filled in by the server */
-	struct export export;      /* root is filled in by the server */
+	struct export *exports;    /* borrowed: the server copies them */
+	size_t nexports;
 	uint8_t handle_key[16];
 };
 
@@ -78,8 +66,9 @@ void nfs_server_config_default(struct nfs_server_config *config,
 /*
  * A running server without connections: rpc_listen() or rpc_add_socket() on
  * its `rpc` next. 0 or -errno. Takes three ticks of file time, which a fake
- * clock must have moved since a server over the same store was stopped. The
- * store stays the caller's and must outlive the server.
+ * clock must have moved since a server over the same store was stopped. Stores
+ * stay the caller's and must outlive the server. See exports_init() for what is
+ * refused.
  */
 int nfs_server_start(
 	const struct nfs_server_config *config, struct nfs_server **ret);

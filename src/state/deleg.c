@@ -260,24 +260,29 @@ void deleg_revoke(struct deleg *d, enum stateid_status status, bool keep)
 	put_leftovers(d, &left);
 }
 
+/* One that @client holds on @n, with a reference; or NULL. */
+static struct deleg *find_held(struct node *n, const struct client *client)
+{
+	struct deleg *d;
+
+	scope_lock(&n->lock);
+	list_for_each_entry(d, &n->delegs, on_node) {
+		if (d->sid.client == client)
+			return deleg_ref(d);
+	}
+	return NULL;
+}
+
 void deleg_forget(struct client *client, const struct fileid *id)
 {
 	struct node *n = node_find(client->state, id);
-	struct deleg *d, *found = NULL;
+	struct deleg *d;
 
 	if (!n)
 		return;
-	lock_acquire(&n->lock);
-	list_for_each_entry(d, &n->delegs, on_node) {
-		if (d->sid.client == client)
-			found = d;
-	}
-	if (found)
-		deleg_ref(found);
-	lock_release(&n->lock);
-	if (found) {
-		deleg_revoke(found, STATEID_CLOSED, false);
-		deleg_put(found);
+	while ((d = find_held(n, client))) {
+		deleg_revoke(d, STATEID_CLOSED, false);
+		deleg_put(d);
 	}
 	node_put(n);
 }

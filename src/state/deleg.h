@@ -48,7 +48,8 @@ struct deleg {
 	struct stateid sid;
 	struct deleg_terms *terms; /* shared: attribute masks, see dirdeleg.h */
 	struct slot_ref grant;     /* what got it, for referring calls */
-	uint32_t granted;          /* CHANGE_* kinds as bits; 0 = recall only */
+	uint32_t via;              /* export of the filehandle: fh */
+	uint8_t granted;           /* CHANGE_* kinds as bits; 0 = recall only */
 	bool is_dir;
 	bool order_aware; /* cookies, previous entry, own changes */
 	bool needs_told;  /* under the node's lock; see dirside.h */
@@ -74,6 +75,7 @@ struct deleg {
 };
 
 _Static_assert(sizeof(struct deleg) <= 300, "an idle delegation is small");
+_Static_assert(CHANGE_KINDS <= 8, "`granted` has a bit for each kind");
 
 const char *recall_reason_name(enum recall_reason reason);
 
@@ -98,9 +100,21 @@ void deleg_revoke(struct deleg *d, enum stateid_status status, bool keep);
 
 /*
  * @client was just told that @id is STALE: it cannot return what it holds
- * there (DELEGRETURN needs the handle), so that ends, with no flag raised.
+ * there (DELEGRETURN needs the handle), so all of that ends, with no flag
+ * raised.
  */
 void deleg_forget(struct client *client, const struct fileid *id);
+
+/*
+ * Does @who, who works through the handles of export @via, hold @d itself? One
+ * client's handles of two exports that overlap are two directories to it: what
+ * it does through the one it must hear of about the other.
+ */
+static inline bool deleg_is_own(
+	const struct deleg *d, const struct client *who, uint32_t via)
+{
+	return d->sid.client == who && d->via == via;
+}
 
 /* References, as the stateid's. */
 static inline struct deleg *deleg_ref(struct deleg *d)

@@ -20,6 +20,7 @@ static const char *const refusal_names[DELEG_REFUSALS] = {
 	[DELEG_REFUSED_CLIENT_LIMIT] = "client_limit",
 	[DELEG_REFUSED_MARKS] = "marks",
 	[DELEG_REFUSED_STORE] = "store",
+	[DELEG_REFUSED_PSEUDO] = "pseudo_root",
 };
 
 static const char *const overflow_names[DELEG_OVERFLOWS] = {

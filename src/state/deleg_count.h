@@ -29,6 +29,7 @@ enum deleg_refusal {
 	DELEG_REFUSED_CLIENT_LIMIT,   /* the client's share */
 	DELEG_REFUSED_MARKS,          /* foreign changes would go unseen */
 	DELEG_REFUSED_STORE,          /* the store cannot list it */
+	DELEG_REFUSED_PSEUDO,         /* the pseudo root never changes */
 	DELEG_REFUSALS,
 	DELEG_NOT_REFUSED = DELEG_REFUSALS
 };

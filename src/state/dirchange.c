@@ -51,7 +51,11 @@ nfsstat4 dirchange_begin(struct dirchange *dc, struct state *s,
 
 	assert(!dc->locked && !dc->dir[0]);
 	*dc = (struct dirchange){
-		.state = s, .who = who, .deadline_ms = dc->deadline_ms};
+		.state = s,
+		.who = who,
+		.via = dc->via,
+		.deadline_ms = dc->deadline_ms,
+	};
 	dc->dir[0] = node_get(s, a);
 	dc->dir[1] = two ? node_get(s, b) : NULL;
 	if (!dc->dir[0] || (two && !dc->dir[1])) {
@@ -70,7 +74,7 @@ static struct dirdeleg_holder holder_of(
 {
 	return (struct dirdeleg_holder){
 		.granted = d->granted,
-		.own = d->sid.client == dc->who,
+		.own = deleg_is_own(d, dc->who, dc->via),
 		.order_aware = d->order_aware,
 		.state = d->state,
 		.stopped = d->state != DELEG_ACTIVE &&
@@ -158,7 +162,7 @@ static void admit_dir(struct dirchange *dc, int i, enum change_kind kind)
 static void admit_victim_holder(
 	struct dirchange *dc, struct deleg *d, struct expired_holders *expired)
 {
-	if (d->sid.client == dc->who)
+	if (deleg_is_own(d, dc->who, dc->via))
 		return;
 	if (client_is_expired(d->sid.client))
 		note_expired(expired, d);
@@ -392,7 +396,8 @@ static bool wait_for_all(struct dirchange *dc)
 
 	for (int i = 0; i < 3; i++) {
 		if (nodes[i] &&
-			!recall_wait(nodes[i], dc->who, dc->deadline_ms))
+			!recall_wait(
+				nodes[i], dc->who, dc->via, dc->deadline_ms))
 			return false;
 	}
 	return true;

@@ -26,6 +26,7 @@
 struct dirchange {
 	struct state *state;
 	struct client *who;  /* the mutator; NULL: nobody we know */
+	uint32_t via;        /* the export it works through; caller's */
 	struct node *dir[2]; /* references; [1] only for two directories */
 	struct node *victim; /* what loses a name and may end; or NULL */
 	bool victim_dying;   /* we marked it */
@@ -52,8 +53,8 @@ struct dirchange_plan {
 /*
  * Enter the section of @a and, when given, @b (which may equal @a: then there
  * is one). NFS4ERR_DELAY when out of memory, with nothing to undo. @dc is
- * zeroed before the first call for an operation; it is called again, with @dc
- * as it is, after dirchange_wait() said so.
+ * zeroed but for `via` before the first call for an operation; it is called
+ * again, with @dc as it is, after dirchange_wait() said so.
  */
 nfsstat4 dirchange_begin(struct dirchange *dc, struct state *s,
 	struct client *who, const struct fileid *a, const struct fileid *b);

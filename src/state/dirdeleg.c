@@ -126,6 +126,7 @@ static struct deleg *prepare(struct client *c, struct node *n,
 		return NULL;
 	d->granted = offer->kinds;
 	d->order_aware = offer->order_aware;
+	d->via = r->via;
 	d->grant = r->slot;
 	d->terms =
 		dirdeleg_terms_get(b, child, dir_attrs ? &r->dir_attrs : &none);
@@ -157,14 +158,14 @@ static bool is_held_off(struct deleg_books *b, const struct node *n)
  * (18.39.4); somebody's change that waits for a recall; its own removal.
  */
 static enum deleg_refusal check_node_locked(
-	const struct node *n, const struct client *c)
+	const struct node *n, const struct client *c, uint32_t via)
 {
 	const struct deleg *d;
 
 	if (n->dying)
 		return DELEG_REFUSED_REMOVED;
 	list_for_each_entry(d, &n->delegs, on_node) {
-		if (d->sid.client == c)
+		if (deleg_is_own(d, c, via))
 			return DELEG_REFUSED_DUPLICATE;
 		if (d->blocking)
 			return DELEG_REFUSED_RECALL_PENDING;
@@ -175,10 +176,11 @@ static enum deleg_refusal check_node_locked(
 }
 
 /* Would it be granted, as it looks now? */
-static enum deleg_refusal check_node(struct node *n, const struct client *c)
+static enum deleg_refusal check_node(
+	struct node *n, const struct client *c, uint32_t via)
 {
 	scope_lock(&n->lock);
-	return check_node_locked(n, c);
+	return check_node_locked(n, c, via);
 }
 
 /* @told: NULL when it needs none. */
@@ -190,7 +192,7 @@ static enum deleg_refusal insert(
 	enum deleg_refusal refusal;
 
 	scope_lock(&n->lock);
-	refusal = check_node_locked(n, d->sid.client);
+	refusal = check_node_locked(n, d->sid.client, d->via);
 	if (refusal != DELEG_NOT_REFUSED)
 		return refusal;
 	if (!take_room(b))
@@ -241,7 +243,7 @@ static nfsstat4 grant_on(struct client *c, struct node *n,
 	nfsstat4 status = NFS4ERR_DELAY;
 	struct deleg *d;
 
-	ret->refusal = check_node(n, c);
+	ret->refusal = check_node(n, c, r->via);
 	if (ret->refusal != DELEG_NOT_REFUSED)
 		return NFS4_OK;
 	if (dirdeleg_needs_told(offer.kinds, r->watched)) {

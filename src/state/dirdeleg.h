@@ -29,6 +29,7 @@ struct dirdeleg_request {
 	uint32_t attr_bytes; /* the most child_attrs of an entry take */
 	const uint8_t *fh;   /* the filehandle the client used */
 	uint8_t fh_len;
+	uint32_t via;         /* the export of that */
 	struct slot_ref slot; /* the request itself */
 	bool will_own_order;  /* the store gives cookies and positions */
 	/*

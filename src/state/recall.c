@@ -235,28 +235,29 @@ void recall_expire(struct state *s)
 
 /* ---- waiting for it ---- */
 
-static bool is_blocked(struct node *n, struct client *self)
+static bool is_blocked(struct node *n, struct client *self, uint32_t via)
 {
 	struct deleg *d;
 
 	scope_lock(&n->lock);
 	list_for_each_entry(d, &n->delegs, on_node) {
-		if (d->blocking && d->sid.client != self)
+		if (d->blocking && !deleg_is_own(d, self, via))
 			return true;
 	}
 	return false;
 }
 
-bool recall_wait(struct node *n, struct client *self, uint64_t deadline_ms)
+bool recall_wait(
+	struct node *n, struct client *self, uint32_t via, uint64_t deadline_ms)
 {
 	struct deleg_books *b = state_deleg_books(n->state);
 
 	for (;;) {
 		uint64_t seen = deleg_generation(b);
 
-		if (!is_blocked(n, self))
+		if (!is_blocked(n, self, via))
 			return true;
 		if (!deleg_wait(b, seen, deadline_ms))
-			return !is_blocked(n, self);
+			return !is_blocked(n, self, via);
 	}
 }

@@ -38,10 +38,11 @@ void recall_sent(struct deleg *d, enum recall_result result);
 void recall_expire(struct state *s);
 
 /*
- * Wait until no delegation of others than @self is in the way (`blocking`) on
- * @n, at most until @deadline_ms (monotonic). True: none is any more. Without
- * locks held.
+ * Wait until no delegation but what @self holds itself (see deleg_is_own()) is
+ * in the way (`blocking`) on @n, at most until @deadline_ms (monotonic). True:
+ * none is any more. Without locks held.
  */
-bool recall_wait(struct node *n, struct client *self, uint64_t deadline_ms);
+bool recall_wait(struct node *n, struct client *self, uint32_t via,
+	uint64_t deadline_ms);
 
 #endif

@@ -16,6 +16,7 @@ static void posix_free(struct store *s)
 	struct posix *p = posix_of(s);
 
 	fh_cache_fini(&p->cache);
+	posix_pins_free(p->own_pins);
 	if (p->root_fd >= 0)
 		close(p->root_fd);
 	if (p->tree_fd >= 0)
@@ -196,6 +197,22 @@ void posix_trim(struct store *s, uint64_t idle_ms)
 	fh_trim(&posix_of(s)->cache, idle_ms);
 }
 
+static int init_cache(
+	struct posix *p, const struct posix_options *options, unsigned max_fds)
+{
+	struct posix_pins *pins = options->pins;
+	int err;
+
+	if (!pins)
+		pins = p->own_pins = posix_pins_new();
+	if (!pins)
+		return -ENOMEM;
+	err = fh_cache_init(&p->cache, options->clock, pins, max_fds);
+	if (err < 0)
+		posix_pins_free(p->own_pins);
+	return err;
+}
+
 struct store *posix_new(
 	const struct posix_options *options, char *why, size_t why_size)
 {
@@ -206,7 +223,7 @@ struct store *posix_new(
 		max_fds = FH_CACHE_MIN;
 	if (max_fds > FH_CACHE_MAX)
 		max_fds = FH_CACHE_MAX;
-	if (!p || fh_cache_init(&p->cache, options->clock, max_fds) != 0) {
+	if (!p || init_cache(p, options, max_fds) != 0) {
 		snprintf(why, why_size, "out of memory");
 		free(p);
 		return NULL;

@@ -16,10 +16,18 @@
 #include "store/dirindex.h"
 #include "store/store.h"
 
+/* Which files are open, of all stores that may show the same ones. */
+struct posix_pins;
+
+/* NULL when out of memory. Freed after the stores; NULL is ignored. */
+struct posix_pins *posix_pins_new(void);
+void posix_pins_free(struct posix_pins *p);
+
 struct posix_options {
-	const char *path;       /* the directory to export */
-	struct clock *clock;    /* borrowed */
-	struct dirindex *index; /* borrowed, shared by all stores */
+	const char *path;        /* the directory to export */
+	struct clock *clock;     /* borrowed */
+	struct dirindex *index;  /* borrowed, shared by all stores */
+	struct posix_pins *pins; /* likewise; NULL: this is the only store */
 	/*
 	 * Descriptors the handle cache may keep, 32 to 65,536. Each thread at
 	 * work uses up to six of them, and up to four more.

@@ -19,15 +19,15 @@ static uint64_t hash_of(const struct fileid *id, enum fh_kind kind)
 	return htab_hash(id->data, id->len) + kind;
 }
 
-int fh_cache_init(struct fh_cache *c, struct clock *clock, unsigned max)
+int fh_cache_init(struct fh_cache *c, struct clock *clock,
+	struct posix_pins *pins, unsigned max)
 {
-	*c = (struct fh_cache){.clock = clock, .max = max};
+	*c = (struct fh_cache){.clock = clock, .max = max, .pins = pins};
 	lock_init(&c->lock, LOCK_FDCACHE);
 	cond_init(&c->synced);
 	list_init(&c->lru);
 	atomic_init(&c->verifier, rand_u64());
-	if (htab_init(&c->table, 1024) == 0 && htab_init(&c->pins, 64) == 0 &&
-		htab_init(&c->kept, 16) == 0)
+	if (htab_init(&c->table, 1024) == 0 && htab_init(&c->kept, 16) == 0)
 		return 0;
 	fh_cache_fini(c);
 	return -ENOMEM;
@@ -387,7 +387,7 @@ static void close_all(struct fh_cache *c)
 
 void fh_cache_fini(struct fh_cache *c)
 {
-	fh_pins_fini(c);
+	fh_pins_leave(c);
 	if (c->table.buckets)
 		close_all(c);
 	fh_kept_fini(c);

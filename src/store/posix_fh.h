@@ -43,6 +43,7 @@ enum fh_kind {
 };
 
 struct fh_cache;
+struct posix_pins; /* posix.h */
 
 struct fh {
 	struct htab_link link; /* in cache->table while `cached` */
@@ -71,12 +72,12 @@ struct fh_cache {
 	struct lock lock; /* guards everything below */
 	struct cond synced;
 	struct htab table;
-	struct list lru; /* unused entries, oldest first */
-	unsigned max;    /* may become less, see fh_shrink() */
-	unsigned count;  /* descriptors open or about to be */
-	struct htab pins;
-	unsigned orphans; /* entries that only a pin keeps */
-	struct htab kept; /* errors of write-back nobody heard of yet */
+	struct list lru;         /* unused entries, oldest first */
+	unsigned max;            /* may become less, see fh_shrink() */
+	unsigned count;          /* descriptors open or about to be */
+	struct posix_pins *pins; /* borrowed, maybe other caches' too */
+	atomic_uint orphans;     /* entries that only a pin keeps */
+	struct htab kept;        /* errors of write-back nobody heard of yet */
 	uint64_t swept_ms;
 	uint64_t all_begun; /* fh_sync_all(): syncs of the file system */
 	uint64_t all_ended;
@@ -87,7 +88,8 @@ struct fh_cache {
 };
 
 /* @max descriptors at most (some calls may add a few). 0 or -ENOMEM. */
-int fh_cache_init(struct fh_cache *c, struct clock *clock, unsigned max);
+int fh_cache_init(struct fh_cache *c, struct clock *clock,
+	struct posix_pins *pins, unsigned max);
 
 /* Sync what is unsynced and close everything. */
 void fh_cache_fini(struct fh_cache *c);
@@ -187,7 +189,7 @@ void fh_orphan(struct fh_cache *c, const struct fileid *id, int fd);
 /* For the parts of the cache in other files: an entry looked up, locked. */
 struct fh *fh_find_locked(
 	struct fh_cache *c, const struct fileid *id, enum fh_kind kind);
-void fh_pins_fini(struct fh_cache *c);
+void fh_pins_leave(struct fh_cache *c);
 void fh_kept_fini(struct fh_cache *c);
 
 static inline void fh_put_scope(struct fh **fh)

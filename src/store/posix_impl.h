@@ -34,6 +34,7 @@ struct posix {
 	struct clock *clock;
 	struct dirindex *index;
 	struct dirindex_source source;
+	struct posix_pins *own_pins; /* NULL: they are shared */
 	struct fh_cache cache;
 	int tree_fd; /* O_PATH: the export's root; of our clone if cloned */
 	int root_fd; /* the same, open for reading: names the mount */

@@ -3,6 +3,10 @@
  * Pins: who has a file open wants it to outlive its last name. A pin costs no
  * descriptor while the object has a name; when the last one goes, an O_PATH
  * descriptor keeps the object, outside the eviction order.
+ *
+ * Stores that may show the same files share their pins: a file that is open
+ * through the one may lose its name through the other, whose descriptor then
+ * keeps it for both.
  */
 #include "store/posix_fh.h"
 
@@ -12,6 +16,12 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "store/posix.h"
+
+struct posix_pins {
+	struct lock lock; /* never with a cache's lock */
+	struct htab table;
+};
 
 struct fh_pin {
 	struct htab_link link;
@@ -20,12 +30,24 @@ struct fh_pin {
 	struct fh *orphan; /* a reference, once the last name is gone */
 };
 
+struct posix_pins *posix_pins_new(void)
+{
+	struct posix_pins *p = calloc(1, sizeof(*p));
+
+	if (p && htab_init(&p->table, 64) == 0) {
+		lock_init(&p->lock, LOCK_FDCACHE);
+		return p;
+	}
+	free(p);
+	return NULL;
+}
+
 static struct fh_pin *pin_find_locked(
-	struct fh_cache *c, const struct fileid *id, uint64_t hash)
+	struct posix_pins *p, const struct fileid *id, uint64_t hash)
 {
 	struct htab_link *link;
 
-	htab_for_each_match(link, &c->pins, hash) {
+	htab_for_each_match(link, &p->table, hash) {
 		struct fh_pin *pin = container_of(link, struct fh_pin, link);
 
 		if (fileid_equal(&pin->id, id))
@@ -39,25 +61,29 @@ int fh_pin(struct fh_cache *c, const struct fileid *id)
 	uint64_t hash = htab_hash(id->data, id->len);
 	struct fh_pin *pin;
 
-	scope_lock(&c->lock);
-	pin = pin_find_locked(c, id, hash);
+	scope_lock(&c->pins->lock);
+	pin = pin_find_locked(c->pins, id, hash);
 	if (!pin) {
 		pin = calloc(1, sizeof(*pin));
 		if (!pin)
 			return -ENOMEM;
 		pin->id = *id;
-		htab_insert(&c->pins, &pin->link, hash);
+		htab_insert(&c->pins->table, &pin->link, hash);
 	}
 	pin->count++;
 	return 0;
 }
 
-static void pin_free_locked(struct fh_cache *c, struct fh_pin *pin)
+/* What kept the object, if anything did: the caller puts it. */
+static struct fh *pin_free_locked(struct posix_pins *p, struct fh_pin *pin)
 {
-	if (pin->orphan)
-		c->orphans--;
-	htab_remove(&c->pins, &pin->link);
+	struct fh *orphan = pin->orphan;
+
+	if (orphan)
+		atomic_fetch_sub(&orphan->cache->orphans, 1);
+	htab_remove(&p->table, &pin->link);
 	free(pin);
+	return orphan;
 }
 
 /*
@@ -68,10 +94,13 @@ static void pin_free_locked(struct fh_cache *c, struct fh_pin *pin)
 static void last_unpin(
 	struct fh_cache *c, const struct fileid *id, struct fh *orphan)
 {
-	if (orphan)
-		fh_forget(c, id);
-	else
+	if (!orphan) {
 		fh_close_idle(c, id);
+		return;
+	}
+	fh_forget(c, id);
+	if (orphan->cache != c)
+		fh_forget(orphan->cache, id);
 	fh_put(orphan);
 }
 
@@ -80,33 +109,32 @@ void fh_unpin(struct fh_cache *c, const struct fileid *id)
 	uint64_t hash = htab_hash(id->data, id->len);
 	struct fh *orphan = NULL;
 	struct fh_pin *pin;
+	bool last;
 
-	lock_acquire(&c->lock);
-	pin = pin_find_locked(c, id, hash);
+	lock_acquire(&c->pins->lock);
+	pin = pin_find_locked(c->pins, id, hash);
 	assert(pin);
-	if (--pin->count == 0) {
-		orphan = pin->orphan;
-		pin_free_locked(c, pin);
-	}
-	lock_release(&c->lock);
-	last_unpin(c, id, orphan);
+	last = --pin->count == 0;
+	if (last)
+		orphan = pin_free_locked(c->pins, pin);
+	lock_release(&c->pins->lock);
+	if (last)
+		last_unpin(c, id, orphan);
 }
 
 bool fh_is_pinned(struct fh_cache *c, const struct fileid *id)
 {
-	scope_lock(&c->lock);
+	scope_lock(&c->pins->lock);
 
-	return pin_find_locked(c, id, htab_hash(id->data, id->len)) != NULL;
+	return pin_find_locked(c->pins, id, htab_hash(id->data, id->len)) !=
+		NULL;
 }
 
 int fh_check_orphan(struct fh_cache *c, const struct fileid *id)
 {
-	scope_lock(&c->lock);
-
-	if (c->orphans < c->max / 2)
+	if (atomic_load(&c->orphans) < c->max / 2)
 		return 0;
-	return pin_find_locked(c, id, htab_hash(id->data, id->len)) ? -ENFILE
-								    : 0;
+	return fh_is_pinned(c, id) ? -ENFILE : 0;
 }
 
 /* The pin takes the caller's reference to @fh. False when none is there. */
@@ -114,12 +142,12 @@ static bool pin_keep(struct fh_cache *c, const struct fileid *id, struct fh *fh)
 {
 	struct fh_pin *pin;
 
-	scope_lock(&c->lock);
-	pin = pin_find_locked(c, id, htab_hash(id->data, id->len));
+	scope_lock(&c->pins->lock);
+	pin = pin_find_locked(c->pins, id, htab_hash(id->data, id->len));
 	if (!pin || pin->orphan)
 		return false;
 	pin->orphan = fh;
-	c->orphans++;
+	atomic_fetch_add(&c->orphans, 1);
 	return true;
 }
 
@@ -144,19 +172,45 @@ void fh_orphan(struct fh_cache *c, const struct fileid *id, int fd)
 	fh_put(fh);
 }
 
-void fh_pins_fini(struct fh_cache *c)
+/* The first pin whose object @c keeps, or any of them; it lets go of it. */
+static bool release_one(struct posix_pins *p, const struct fh_cache *c)
+{
+	struct htab_link *link;
+	struct fh *orphan = NULL;
+	size_t cursor = 0;
+
+	lock_acquire(&p->lock);
+	while (!orphan && (link = htab_walk(&p->table, &cursor, NULL))) {
+		struct fh_pin *pin = container_of(link, struct fh_pin, link);
+
+		if (!pin->orphan || pin->orphan->cache != c)
+			continue;
+		orphan = pin->orphan;
+		pin->orphan = NULL;
+	}
+	lock_release(&p->lock);
+	fh_put(orphan);
+	return orphan != NULL;
+}
+
+void fh_pins_leave(struct fh_cache *c)
+{
+	while (release_one(c->pins, c))
+		;
+}
+
+void posix_pins_free(struct posix_pins *p)
 {
 	struct htab_link *link;
 	size_t cursor = 0;
 
-	if (!c->pins.buckets)
+	if (!p)
 		return;
-	while ((link = htab_walk(&c->pins, &cursor, NULL))) {
-		struct fh_pin *pin = container_of(link, struct fh_pin, link);
-
-		fh_put(pin->orphan);
-		pin_free_locked(c, pin);
+	while ((link = htab_walk(&p->table, &cursor, NULL))) {
+		pin_free_locked(p, container_of(link, struct fh_pin, link));
 		cursor--; /* the rest of the chain */
 	}
-	htab_fini(&c->pins);
+	htab_fini(&p->table);
+	lock_fini(&p->lock);
+	free(p);
 }

@@ -84,7 +84,7 @@ static void start(void)
 
 	memset(&known, 0, sizeof(known));
 	rig_init(&rig, adjust);
-	rig.server->export.root_squash = false;
+	rig.server->exports.list[0].root_squash = false;
 	rig_make(&rig, "dir", OBJECT_DIR, 0777);
 	rig_make(&rig, "link", OBJECT_SYMLINK, 0777);
 	rig_make(&rig, "fifo", OBJECT_FIFO, 0777);

@@ -57,6 +57,7 @@ static struct store *open_posix(struct testserver *ts)
 		.path = ts->options.posix_path,
 		.clock = &ts->clock,
 		.index = ts->index,
+		.pins = ts->pins,
 		.max_fds = POSIX_FDS,
 	};
 	char why[256] = "";
@@ -76,6 +77,17 @@ static void start_store(struct testserver *ts)
 	must(ts->below, "memory_new");
 	ts->store = fault_new(ts->below);
 	must(ts->store, "fault_new");
+	if (ts->options.overlap && ts->options.posix_path) {
+		ts->second = fault_new(open_posix(ts));
+		must(ts->second, "fault_new");
+	}
+}
+
+static void stop_store(struct testserver *ts)
+{
+	store_free(ts->second);
+	store_free(ts->store);
+	ts->second = ts->store = NULL;
 }
 
 /* A memory store has nothing but itself to begin with again. */
@@ -84,7 +96,7 @@ static void restart_store(struct testserver *ts)
 	struct dirindex *old = ts->index;
 
 	if (ts->options.posix_path) {
-		store_free(ts->store);
+		stop_store(ts);
 		start_store(ts);
 	} else {
 		ts->index = new_index(ts);
@@ -105,8 +117,15 @@ static void configure(struct testserver *ts)
 	memcpy(ts->config.state.server_id, ident.id, sizeof(ident.id));
 	memcpy(ts->config.handle_key, ident.handle_key,
 		sizeof(ident.handle_key));
-	ts->config.export.root_squash = false;
-	ts->config.export.atomic_changes = true;
+	ts->exports[0] = export_default();
+	ts->exports[0].root_squash = false;
+	ts->exports[0].atomic_changes = true;
+	ts->exports[1] = ts->exports[0];
+	ts->exports[1].path = "/two";
+	if (ts->options.overlap)
+		ts->exports[0].path = "/one";
+	ts->config.exports = ts->exports;
+	ts->config.nexports = ts->options.overlap ? 2 : 1;
 	if (ts->options.configure)
 		ts->options.configure(&ts->config);
 }
@@ -115,7 +134,8 @@ void testserver_up(struct testserver *ts)
 {
 	struct nfs_server *server;
 
-	ts->config.export.store = ts->store;
+	ts->exports[0].store = ts->store;
+	ts->exports[1].store = ts->second ? ts->second : ts->store;
 	must(nfs_server_start(&ts->config, &server) == 0, "nfs_server_start");
 	pthread_mutex_lock(&ts->lock);
 	ts->server = server;
@@ -128,6 +148,8 @@ void testserver_start(
 	*ts = (struct testserver){.options = *options};
 	must(pthread_mutex_init(&ts->lock, NULL) == 0, "a mutex");
 	start_time(ts);
+	ts->pins = posix_pins_new();
+	must(ts->pins, "posix_pins_new");
 	start_store(ts);
 	configure(ts);
 	testserver_up(ts);
@@ -160,7 +182,8 @@ void testserver_stop(struct testserver *ts)
 {
 	nfsc_net_free(ts->net);
 	nfs_server_stop(ts->server);
-	store_free(ts->store);
+	stop_store(ts);
+	posix_pins_free(ts->pins);
 	dirindex_free(ts->index);
 	timers_fini(&ts->timers);
 	pthread_mutex_destroy(&ts->lock);

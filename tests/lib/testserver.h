@@ -22,6 +22,8 @@ struct testserver_options {
 	bool fake_clock;        /* time moves by testserver_advance() only */
 	uint64_t tick_ns;       /* fake clock: granularity of file times */
 	const char *posix_path; /* serve this directory; NULL: a memory store */
+	/* Two exports of the same files, /one and /two; else one, the root. */
+	bool overlap;
 	/* May change anything before the server starts; or NULL. */
 	void (*configure)(struct nfs_server_config *config);
 };
@@ -31,8 +33,15 @@ struct testserver {
 	struct clock clock;
 	struct timers timers;
 	struct dirindex *index;
+	struct posix_pins *pins;
 	struct store *below; /* memory or posix: the filter's */
 	struct store *store; /* the fault filter; another after a restart */
+	/*
+	 * /two of `overlap`, over its own posix store; a memory store there is
+	 * only one of: NULL.
+	 */
+	struct store *second;
+	struct export exports[2];
 	struct nfs_server_config config;
 	pthread_mutex_t lock;      /* guards `server` against dialling */
 	struct nfs_server *server; /* NULL while it is down */

@@ -559,7 +559,7 @@ static void step(void)
 
 static void configure(struct nfs_server_config *config)
 {
-	config->export.atomic_changes = !t.local;
+	config->exports[0].atomic_changes = !t.local;
 }
 
 static void start(void)

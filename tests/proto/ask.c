@@ -25,10 +25,18 @@ void ask_lookup(struct peer *p, const char *name)
 	peer_add(p, OP_LOOKUP)->oplookup.objname = xdr_opaque_from_str(name);
 }
 
-void ask_path(struct peer *p, const char *name)
+void ask_path(struct peer *p, const char *path)
 {
 	ask_root(p);
-	ask_lookup(p, name);
+	for (;;) {
+		size_t len = strcspn(path, "/");
+
+		peer_add(p, OP_LOOKUP)->oplookup.objname =
+			xdr_opaque_from(path, len);
+		if (path[len] == '\0')
+			return;
+		path += len + 1;
+	}
 }
 
 void ask_getfh(struct peer *p)
@@ -225,9 +233,8 @@ fattr4 ask_attr_u64(struct peer *p, unsigned attr, uint64_t value)
 
 /* ---- whole compounds ---- */
 
-struct handle handle_from(struct peer *p, uint32_t result)
+static struct handle handle_in(const nfs_resop4 *res)
 {
-	const nfs_resop4 *res = peer_result(p, result);
 	struct handle ret;
 
 	assert_int_equal(res->resop, OP_GETFH);
@@ -236,13 +243,18 @@ struct handle handle_from(struct peer *p, uint32_t result)
 	return ret;
 }
 
-struct handle handle_of(struct peer *p, const char *name)
+struct handle handle_from(struct peer *p, uint32_t result)
+{
+	return handle_in(peer_result(p, result));
+}
+
+struct handle handle_of(struct peer *p, const char *path)
 {
 	peer_begin(p);
-	ask_path(p, name);
+	ask_path(p, path);
 	ask_getfh(p);
 	assert_int_equal(peer_call(p), NFS4_OK);
-	return handle_from(p, 2);
+	return handle_in(peer_last(p));
 }
 
 stateid4 open_file(struct peer *p, const char *name, struct handle *fh)
@@ -257,9 +269,8 @@ stateid4 open_file(struct peer *p, const char *name, struct handle *fh)
 	return peer_result(p, 1)->opopen.resok4.stateid;
 }
 
-struct fattr4_values attrs_of(struct peer *p, uint32_t i)
+static struct fattr4_values attrs_in(const nfs_resop4 *res)
 {
-	const nfs_resop4 *res = peer_result(p, i);
 	struct fattr4_values values;
 
 	assert_int_equal(res->resop, OP_GETATTR);
@@ -270,32 +281,36 @@ struct fattr4_values attrs_of(struct peer *p, uint32_t i)
 	return values;
 }
 
-uint64_t change_of(struct peer *p, const char *name)
+struct fattr4_values attrs_of(struct peer *p, uint32_t i)
+{
+	return attrs_in(peer_result(p, i));
+}
+
+uint64_t change_of(struct peer *p, const char *path)
 {
 	peer_begin(p);
-	ask_path(p, name);
+	ask_path(p, path);
 	ask_getattr(p, FATTR4_CHANGE);
 	assert_int_equal(peer_call(p), NFS4_OK);
-	return attrs_of(p, 2).attr.change;
+	return attrs_in(peer_last(p)).attr.change;
 }
 
 /* The first request may be too early: the back channel is being proved. */
-stateid4 take_dir_delegation(struct peer *p, const char *name, uint32_t bits)
+stateid4 take_dir_delegation(struct peer *p, const char *path, uint32_t bits)
 {
 	for (int i = 0; i < 1000; i++) {
 		const GET_DIR_DELEGATION4res_non_fatal *res;
 
 		peer_begin(p);
-		ask_path(p, name);
+		ask_path(p, path);
 		ask_dir_delegation(p, bits);
 		assert_int_equal(peer_call(p), NFS4_OK);
-		res = &peer_result(p, 2)
-			       ->opget_dir_delegation.gddr_res_non_fatal4;
+		res = &peer_last(p)->opget_dir_delegation.gddr_res_non_fatal4;
 		if (res->gddrnf_status == GDD4_OK)
 			return res->gddrnf_resok4.gddr_stateid;
 		peer_serve(p, 2);
 	}
-	fail_msg("no delegation of %s", name);
+	fail_msg("no delegation of %s", path);
 	return anonymous_stateid;
 }
 

@@ -10,17 +10,11 @@
 #include "peer.h"
 #include "wire/fattr4.h"
 
-/* A filehandle that outlives the reply it came in. */
-struct handle {
-	uint32_t len;
-	uint8_t data[NFS4_FHSIZE];
-};
-
 /* CREATE: a directory; anything else by ask_create(). */
 void ask_root(struct peer *p);
 void ask_fh(struct peer *p, const struct handle *fh);
 void ask_lookup(struct peer *p, const char *name);
-void ask_path(struct peer *p, const char *name); /* the root, then it */
+void ask_path(struct peer *p, const char *path); /* "a/b": from the root */
 void ask_getfh(struct peer *p);
 void ask_getattr(struct peer *p, unsigned attr);
 nfs_argop4 *ask_create(struct peer *p, const char *name, nfs_ftype4 type);
@@ -51,8 +45,8 @@ fattr4 ask_attr_u64(struct peer *p, unsigned attr, uint64_t value);
 
 /* ---- whole compounds ---- */
 
-/* The handle of a name in the root, which must be there. */
-struct handle handle_of(struct peer *p, const char *name);
+/* The handle that a path leads to; it must be there. */
+struct handle handle_of(struct peer *p, const char *path);
 struct handle handle_from(struct peer *p, uint32_t result);
 
 /* Open (and make) a file in the root for reading and writing. */
@@ -60,10 +54,10 @@ stateid4 open_file(struct peer *p, const char *name, struct handle *fh);
 
 /* What GETATTR as result @i says. */
 struct fattr4_values attrs_of(struct peer *p, uint32_t i);
-uint64_t change_of(struct peer *p, const char *name);
+uint64_t change_of(struct peer *p, const char *path);
 
-/* A delegation of the directory @name in the root; it must be granted. */
-stateid4 take_dir_delegation(struct peer *p, const char *name, uint32_t bits);
+/* A delegation of the directory at @path; it must be granted. */
+stateid4 take_dir_delegation(struct peer *p, const char *path, uint32_t bits);
 
 /* The status of a compound of one operation behind PUTROOTFH. */
 nfsstat4 remove_name(struct peer *p, const char *name);

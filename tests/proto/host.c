@@ -22,10 +22,11 @@ void host_need_root(void)
 	exit(SKIPPED);
 }
 
-void host_start(struct host *h)
+static void start(struct host *h, bool twice)
 {
 	const char *dir = getenv("HERALD_TEST_DIR");
-	struct testserver_options options = {.posix_path = h->export};
+	struct testserver_options options = {
+		.posix_path = h->export, .overlap = twice};
 
 	snprintf(h->base, sizeof(h->base), "%s/herald-proto-XXXXXX",
 		dir ? dir : "/var/tmp");
@@ -34,6 +35,16 @@ void host_start(struct host *h)
 	assert_int_equal(mkdir(h->export, 0777), 0);
 	assert_int_equal(chmod(h->export, 0777), 0);
 	testserver_start(&h->ts, &options);
+}
+
+void host_start(struct host *h)
+{
+	start(h, false);
+}
+
+void host_start_twice(struct host *h)
+{
+	start(h, true);
 }
 
 static int remove_one(

@@ -19,7 +19,8 @@ struct host {
 void host_need_root(void);
 
 void host_start(struct host *h);
-void host_stop(struct host *h); /* removes everything */
+void host_start_twice(struct host *h); /* the same tree at /one and /two */
+void host_stop(struct host *h);        /* removes everything */
 
 /* "<export>/<name>" or "<base>/<name>"; static memory. */
 const char *host_path(const struct host *h, const char *name);

@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "wire/nfs4_xdr.h"
+#include "wire/notify4.h"
 #include "wire/rpcmsg.h"
 
 #define PEER_RECORD_MAX (NFS_RECORD_MAX + 64 * 1024)
@@ -160,15 +161,44 @@ static uint8_t *read_record(struct peer *p, size_t *size)
 
 /* ---- callbacks ---- */
 
+static void note_handle(struct handle *ret, const nfs_fh4 *fh)
+{
+	ret->len = fh->len;
+	if (fh->len)
+		memcpy(ret->data, fh->data, fh->len);
+}
+
+static void note_change(struct peer *p, const notify4 *change)
+{
+	struct notify4_reader reader;
+	struct notify4_event event;
+	struct arena arena;
+
+	arena_init(&arena, PEER_ARENA);
+	notify4_read_init(&reader, change, &arena);
+	while (notify4_read_next(&reader, &event) == NOTIFY4_READ_EVENT)
+		note_handle(&p->cb_child, &event.values.fh);
+	arena_fini(&arena);
+}
+
+static void note_notify(struct peer *p, const CB_NOTIFY4args *args)
+{
+	p->cb_stateid = args->cna_stateid;
+	note_handle(&p->cb_fh, &args->cna_fh);
+	for (uint32_t i = 0; i < args->cna_changes.count; i++)
+		note_change(p, &args->cna_changes.items[i]);
+	p->events += args->cna_changes.count;
+	p->notifies++;
+}
+
 static void note_callback(struct peer *p, const nfs_cb_argop4 *op)
 {
 	if (op->argop == OP_CB_RECALL) {
 		p->cb_stateid = op->opcbrecall.stateid;
+		note_handle(&p->cb_fh, &op->opcbrecall.fh);
 		p->recalls++;
 	} else if (op->argop == OP_CB_NOTIFY) {
-		p->cb_stateid = op->opcbnotify.cna_stateid;
-		p->events += op->opcbnotify.cna_changes.count;
-		p->notifies++;
+		note_notify(p, &op->opcbnotify);
 	} else {
 		fail_msg("callback %u is not expected", op->argop);
 	}

@@ -22,6 +22,12 @@
 /* Long enough for a machine under load; reached only when a test fails. */
 #define PEER_PATIENCE_MS 20000
 
+/* A filehandle that outlives the message it came in. */
+struct handle {
+	uint32_t len;
+	uint8_t data[NFS4_FHSIZE];
+};
+
 /* What is done with callbacks. */
 enum peer_cb {
 	PEER_CB_SERVE, /* NFS4_OK to everything */
@@ -64,8 +70,10 @@ struct peer {
 	nfsstat4 cb_seq_status; /* of CB_SEQUENCE, when it is no probe */
 	nfsstat4 cb_status;     /* of the operation behind it */
 	unsigned probes, recalls, notifies, events;
-	stateid4 cb_stateid; /* of the last CB_RECALL or CB_NOTIFY */
-	uint32_t cb_xid;     /* of the last callback: to answer by hand */
+	stateid4 cb_stateid;    /* of the last CB_RECALL or CB_NOTIFY */
+	struct handle cb_fh;    /* likewise */
+	struct handle cb_child; /* of the entry that was notified last */
+	uint32_t cb_xid;        /* of the last callback: to answer by hand */
 	CB_SEQUENCE4args cb_sequence;
 	bool cb_referred; /* it named a referring call: */
 	referring_call4 cb_referring;

@@ -12,26 +12,70 @@
 /* More than the stall timer would start: a fake clock does not fire it. */
 #define RIG_THREADS 8
 
-void rig_init(struct rig *r, rig_adjust adjust)
+static struct store *new_store(struct rig *r)
 {
-	struct nfs_server_config config;
+	struct store *s = fault_new(memory_new(&r->clock, r->index));
+
+	assert_non_null(s);
+	return s;
+}
+
+/* Returns how many there are. */
+static size_t fill_exports(struct rig *r, enum rig_exports exports)
+{
+	struct export *list = r->exports;
+
+	r->store = new_store(r);
+	r->second = exports == RIG_TWO ? new_store(r) : NULL;
+	list[0] = export_default();
+	list[0].store = r->store;
+	list[0].atomic_changes = true;
+	if (exports == RIG_ROOT)
+		return 1;
+	list[0].path = "/one";
+	list[1] = list[0];
+	list[1].path = "/two";
+	if (r->second)
+		list[1].store = r->second;
+	return 2;
+}
+
+static void start_server(struct rig *r)
+{
+	r->config.state.epoch++;
+	assert_int_equal(nfs_server_start(&r->config, &r->server), 0);
+}
+
+void rig_init_exports(
+	struct rig *r, enum rig_exports exports, rig_adjust adjust)
+{
+	struct nfs_server_config *config = &r->config;
 
 	clock_init_fake(&r->clock, TEST_EPOCH_NS, TEST_TICK_NS);
 	assert_int_equal(timers_init(&r->timers, &r->clock), 0);
 	r->index = dirindex_new(&r->clock, test_cookie_secret, TEST_BUDGET);
 	assert_non_null(r->index);
-	r->store = fault_new(memory_new(&r->clock, r->index));
-	assert_non_null(r->store);
-	nfs_server_config_default(&config, &r->clock, &r->timers);
-	config.export.store = r->store;
-	config.export.atomic_changes = true;
-	config.rpc.threads_min = RIG_THREADS;
-	config.rpc.idle_ms = 0;
-	config.state.notify_window_ms = 0;
-	config.state.epoch = 1;
+	nfs_server_config_default(config, &r->clock, &r->timers);
+	config->exports = r->exports;
+	config->nexports = fill_exports(r, exports);
+	config->rpc.threads_min = RIG_THREADS;
+	config->rpc.idle_ms = 0;
+	config->state.notify_window_ms = 0;
 	if (adjust)
-		adjust(&config);
-	assert_int_equal(nfs_server_start(&config, &r->server), 0);
+		adjust(config);
+	start_server(r);
+}
+
+void rig_init(struct rig *r, rig_adjust adjust)
+{
+	rig_init_exports(r, RIG_ROOT, adjust);
+}
+
+void rig_restart(struct rig *r)
+{
+	nfs_server_stop(r->server);
+	clock_advance_ns(&r->clock, 3 * TEST_TICK_NS); /* see server.h */
+	start_server(r);
 }
 
 void rig_fini(struct rig *r)
@@ -39,6 +83,7 @@ void rig_fini(struct rig *r)
 	nfs_server_stop(r->server);
 	timers_fini(&r->timers);
 	store_free(r->store);
+	store_free(r->second);
 	dirindex_free(r->index);
 }
 

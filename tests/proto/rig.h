@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A whole server in this process, for protocol tests: a memory store behind
- * the fault filter, a fake clock, no listener. peer.h connects to it. Failures
+ * A whole server in this process, for protocol tests: memory stores behind
+ * fault filters, a fake clock, no listener. peer.h connects to it. Failures
  * end the test (cmocka asserts).
  */
 #ifndef TESTS_PROTO_RIG_H
@@ -20,16 +20,30 @@ struct rig {
 	struct clock clock;
 	struct timers timers;
 	struct dirindex *index;
-	struct store *store; /* the fault filter */
+	struct store *store;  /* the fault filter */
+	struct store *second; /* another one, if asked for */
+	struct export exports[2];
+	struct nfs_server_config config;
 	struct nfs_server *server;
 };
 
 /* What a test wants otherwise; called before the server starts. */
 typedef void (*rig_adjust)(struct nfs_server_config *config);
 
-/* @adjust may be NULL. */
+enum rig_exports {
+	RIG_ROOT,    /* `store` is the root */
+	RIG_TWO,     /* `store` at /one and `second` at /two */
+	RIG_OVERLAP, /* `store` at both */
+};
+
+/* @adjust may be NULL; it finds one or two exports in the config. */
 void rig_init(struct rig *r, rig_adjust adjust);
+void rig_init_exports(
+	struct rig *r, enum rig_exports exports, rig_adjust adjust);
 void rig_fini(struct rig *r);
+
+/* Another server over the same stores; peers must be gone. */
+void rig_restart(struct rig *r);
 
 /* cmocka: a fresh rig for each test in *@state. */
 int rig_setup(void **state);

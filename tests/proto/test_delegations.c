@@ -380,7 +380,7 @@ static void a_read_only_export_calls_nobody(void **state)
 	struct scene s;
 
 	begin(&s, state, 0);
-	s.r->server->export.read_only = true;
+	s.r->server->exports.list[0].read_only = true;
 	assert_int_equal(create_in_dir(&s, &s.other, "x"), NFS4ERR_ROFS);
 	peer_begin(&s.other);
 	ask_fh(&s.other, &s.dir);

@@ -190,11 +190,126 @@ static void state_is_given_back_while_a_disk_hangs(void **state)
 	rig_fini(&r);
 }
 
+/* Half of the permits wait for the disk of /one, others for one of those. */
+static void hang_the_first(struct rig *r, struct peer *stuck)
+{
+	for (int i = 0; i < STUCK; i++) {
+		char owner[16];
+
+		snprintf(owner, sizeof(owner), "stuck %d", i);
+		peer_init(&stuck[i], r->server, owner);
+	}
+	fault_hang(r->store);
+	for (int i = 0; i < STUCK; i++) {
+		peer_begin(&stuck[i]);
+		ask_path(&stuck[i], "one");
+		ask_getattr(&stuck[i], FATTR4_CHANGE);
+		peer_send(&stuck[i]);
+	}
+	wait_for_waiters(r, HALF);
+}
+
+/* Every kind of work in /two, and a delegation there from grant to return. */
+static void work_in_the_second(struct peer *p, struct peer *holder)
+{
+	struct handle dir, file;
+	stateid4 sid, open;
+
+	peer_begin(p);
+	ask_path(p, "two");
+	ask_create(p, "dir", NF4DIR);
+	assert_int_equal(peer_call(p), NFS4_OK);
+	dir = handle_of(p, "two/dir");
+	sid = take_dir_delegation(holder, "two/dir",
+		1 << NOTIFY4_ADD_ENTRY | 1 << NOTIFY4_GFLAG_EXTEND);
+	peer_begin(p);
+	ask_fh(p, &dir);
+	ask_open_create(p, "file", UNCHECKED4);
+	ask_getfh(p);
+	assert_int_equal(peer_call(p), NFS4_OK);
+	open = peer_result(p, 1)->opopen.resok4.stateid;
+	file = handle_from(p, 2);
+	peer_serve_until(holder, &holder->notifies, 1);
+	peer_begin(p);
+	ask_fh(p, &file);
+	ask_write(p, &open, 0, "text", FILE_SYNC4);
+	ask_read(p, &open, 0, 10);
+	ask_close(p, &open);
+	ask_fh(p, &dir);
+	ask_readdir(p, 0, NULL, 1000);
+	peer_add(p, OP_LOOKUPP);
+	peer_add(p, OP_LOOKUPP); /* the pseudo root */
+	ask_getattr(p, FATTR4_FSID);
+	assert_int_equal(peer_call(p), NFS4_OK);
+	peer_begin(holder);
+	ask_fh(holder, &dir);
+	ask_delegreturn(holder, &sid);
+	assert_int_equal(peer_call(holder), NFS4_OK);
+}
+
+/* One has its disk back: whoever waited is answered. */
+static void release_the_first(struct rig *r, struct peer *stuck)
+{
+	fault_release(r->store);
+	for (int i = 0; i < STUCK; i++) {
+		nfsstat4 status = peer_finish(&stuck[i]);
+
+		assert_true(status == NFS4_OK || status == NFS4ERR_DELAY);
+		peer_fini(&stuck[i]);
+	}
+}
+
+static void another_store_lives_while_one_hangs(void **state)
+{
+	static struct peer stuck[STUCK];
+	struct peer p, holder;
+	struct handle dir;
+	struct rig r;
+	stateid4 sid;
+
+	rig_init_exports(&r, RIG_TWO, few_threads);
+	rig_make(&r, "dir", OBJECT_DIR, 0777);
+	peer_init(&p, r.server, "living");
+	peer_init(&holder, r.server, "holder");
+	sid = take_dir_delegation(&holder, "one/dir", 0);
+	dir = handle_of(&holder, "one/dir");
+	hang_the_first(&r, stuck);
+	for (int i = 0; i < 4; i++) {
+		work_in_the_second(&p, &holder);
+		peer_begin(&p);
+		ask_path(&p, "two/dir");
+		ask_remove(&p, "file");
+		ask_path(&p, "two");
+		ask_remove(&p, "dir");
+		assert_int_equal(peer_call(&p), NFS4_OK);
+		rig_advance(&r, RIG_LEASE_MS / 2);
+		assert_int_equal(peer_status_flags(&p), 0);
+		assert_int_equal(peer_status_flags(&holder), 0);
+	}
+	/* The list of exports asks both disks: later, then. */
+	peer_begin(&p);
+	ask_root(&p);
+	bitmap4_set(&ask_readdir(&p, 0, NULL, 1000)->attr_request, FATTR4_FSID);
+	assert_int_equal(peer_call(&p), NFS4ERR_DELAY);
+	/* What is held where the disk hangs is given back all the same. */
+	peer_begin(&holder);
+	ask_fh(&holder, &dir);
+	ask_delegreturn(&holder, &sid);
+	assert_int_equal(peer_call(&holder), NFS4_OK);
+	assert_int_equal(fault_waiting(r.store), HALF);
+	release_the_first(&r, stuck);
+	handle_of(&p, "one/dir");
+	peer_fini(&p);
+	peer_fini(&holder);
+	rig_fini(&r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(others_live_while_a_disk_hangs),
 		cmocka_unit_test(state_is_given_back_while_a_disk_hangs),
+		cmocka_unit_test(another_store_lives_while_one_hangs),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,8 +10,10 @@
 
 #include "nfs/fh.h"
 
+static struct export exported = {.id = 7};
+
 static struct nfs_server server = {
-	.export = {.id = 7},
+	.exports = {.list = &exported, .count = 1},
 	.handle_key = "sixteen bytes ok",
 };
 
@@ -33,9 +35,9 @@ static void round_trip_of_every_length(void **state)
 		struct fh fh;
 
 		wire = xdr_opaque_from(
-			buf, fh_encode(&server, &server.export, &id, buf));
+			buf, fh_encode(&server, &exported, &id, buf));
 		assert_int_equal(fh_decode(&server, &wire, &fh), NFS4_OK);
-		assert_ptr_equal(fh.export, &server.export);
+		assert_ptr_equal(fh.export, &exported);
 		assert_true(fileid_equal(&fh.id, &id));
 	}
 }
@@ -44,7 +46,7 @@ static void any_flipped_bit_is_refused(void **state)
 {
 	struct fileid id = some_id(24);
 	uint8_t buf[NFS4_FHSIZE];
-	uint32_t len = fh_encode(&server, &server.export, &id, buf);
+	uint32_t len = fh_encode(&server, &exported, &id, buf);
 	struct xdr_opaque wire = xdr_opaque_from(buf, len);
 
 	for (uint32_t bit = 0; bit < len * 8; bit++) {
@@ -63,7 +65,7 @@ static void every_wrong_length_is_refused(void **state)
 {
 	struct fileid id = some_id(24);
 	uint8_t buf[NFS4_FHSIZE + 1] = {0};
-	uint32_t len = fh_encode(&server, &server.export, &id, buf);
+	uint32_t len = fh_encode(&server, &exported, &id, buf);
 
 	for (uint32_t cut = 0; cut <= NFS4_FHSIZE; cut++) {
 		struct xdr_opaque wire = xdr_opaque_from(buf, cut);
@@ -78,16 +80,17 @@ static void every_wrong_length_is_refused(void **state)
 static void another_key_or_export_is_stale(void **state)
 {
 	struct nfs_server other = server;
+	struct export stranger = {.id = 8};
 	struct fileid id = some_id(12);
 	uint8_t buf[NFS4_FHSIZE];
-	uint32_t len = fh_encode(&server, &server.export, &id, buf);
+	uint32_t len = fh_encode(&server, &exported, &id, buf);
 	struct xdr_opaque wire = xdr_opaque_from(buf, len);
 	struct fh fh;
 
 	other.handle_key[3] ^= 1;
 	assert_int_equal(fh_decode(&other, &wire, &fh), NFS4ERR_STALE);
 	other = server;
-	other.export.id = 8;
+	other.exports.list = &stranger;
 	assert_int_equal(fh_decode(&other, &wire, &fh), NFS4ERR_STALE);
 }
 
