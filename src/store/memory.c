@@ -319,6 +319,6 @@ struct store *memory_new(struct clock *clock, struct dirindex *index)
 
 void memory_set_index(struct store *s, struct dirindex *index)
 {
-	assert(s->ops == &memory_ops);
+	assert(s->ops->free == mem_free);
 	memory_of(s)->index = index;
 }

@@ -7,92 +7,18 @@
 
 #include "client/dirattr.h"
 #include "client/dirnotify.h"
+#include "state/client.h"
+#include "state/deleg_private.h"
 
 /* For one CB_NOTIFY. */
 #define EVENT_ARENA (1024 * 1024)
-
-/* ---- terms ---- */
-
-static enum terms usual_terms(struct rand_stream *rand)
-{
-	uint64_t dice = rand_stream_below(rand, 100);
-
-	if (dice < 15)
-		return TERMS_NONE;
-	if (dice < 60)
-		return TERMS_UNORDERED;
-	return dice < 85 ? TERMS_ORDERED : TERMS_CLASSIC;
-}
-
-void hold_choose_terms(struct world *w, struct rand_stream *rand)
-{
-	for (int p = 0; p < PEERS; p++) {
-		for (int top = 0; top < TOPS; top++) {
-			enum terms *t = &w->terms[p][top];
-
-			*t = usual_terms(rand);
-			if (top == TOP_PARTIAL &&
-				rand_stream_below(rand, 5) < 2)
-				*t = TERMS_PARTIAL;
-			if (top == TOP_RECALL && rand_stream_below(rand, 5) < 2)
-				*t = TERMS_RECALL;
-		}
-	}
-}
-
-static bitmap4 random_attrs(struct peer *p)
-{
-	bitmap4 all = fattr4_child_notifiable(), set = {.beyond = false};
-	uint64_t dice = prop_below(p, 8);
-
-	if (dice == 0)
-		return set;
-	if (dice == 1)
-		return all;
-	for (unsigned bit = 0; bit < BITMAP4_BITS; bit++) {
-		if (bitmap4_has(&all, bit) && prop_below(p, 2))
-			bitmap4_set(&set, bit);
-	}
-	if (dice < 6) {
-		bitmap4_set(&set, FATTR4_TYPE);
-		bitmap4_set(&set, FATTR4_FILEID);
-		bitmap4_set(&set, FATTR4_FILEHANDLE);
-	}
-	return set;
-}
-
-static void choose_want(struct hold *h)
-{
-	struct peer *p = h->peer;
-	bitmap4 *types = &h->want.types;
-
-	if (!terms_are_notified(h->terms))
-		return;
-	bitmap4_set(types, NOTIFY4_ADD_ENTRY);
-	bitmap4_set(types, NOTIFY4_REMOVE_ENTRY);
-	bitmap4_set(types, NOTIFY4_RENAME_ENTRY);
-	if (h->terms == TERMS_PARTIAL)
-		bitmap4_clear(types,
-			prop_below(p, 2) ? NOTIFY4_RENAME_ENTRY
-					 : NOTIFY4_REMOVE_ENTRY);
-	if (h->terms != TERMS_CLASSIC)
-		bitmap4_set(types, NOTIFY4_GFLAG_EXTEND);
-	if (h->terms == TERMS_ORDERED)
-		bitmap4_set(types, NOTIFY4_CFLAG_ORDER);
-	h->want.child_attrs = random_attrs(p);
-}
-
-bool hold_covers(const struct hold *h, enum change_kind kind)
-{
-	return bitmap4_has(&h->deleg.types, kind);
-}
 
 /* ---- life ---- */
 
 static struct dircache *new_model(const struct hold *h)
 {
-	struct dircache_config config = {.keep = dirattr_known(),
-		.ordered = terms_are_ordered(h->terms)};
+	struct dircache_config config = {
+		.keep = dirattr_known(), .ordered = hold_hears_all(h)};
 	struct dircache *m = dircache_new(&config);
 
 	if (!m)
@@ -100,8 +26,8 @@ static struct dircache *new_model(const struct hold *h)
 	return m;
 }
 
-static struct hold *hold_new(
-	struct peer *p, int top, const struct nfsc_fh *dir, enum terms terms)
+static struct hold *hold_new(struct peer *p, int top, const struct nfsc_fh *dir,
+	const struct terms *terms)
 {
 	struct hold *h = calloc(1, sizeof(*h));
 
@@ -111,15 +37,16 @@ static struct hold *hold_new(
 	h->top = top;
 	h->fh = *dir;
 	h->dir = prop_fileid(p->world, dir);
-	h->terms = terms;
+	h->terms = *terms;
+	h->reason = -1;
 	list_init(&h->events);
 	h->model = new_model(h);
 	/* In a narrow hash cookies may move before the recall is here. */
-	if (terms_are_ordered(terms) && !p->world->options.narrow) {
+	if (hold_hears_all(h) && !p->world->options.narrow) {
 		h->live = new_model(h);
 		dircache_fill_begin(h->live);
 	}
-	choose_want(h);
+	terms_make_want(h);
 	return h;
 }
 
@@ -169,8 +96,7 @@ bool hold_is_watched(struct peer *p, const struct nfsc_fh *dir)
 			continue;
 		pthread_mutex_lock(&other->lock);
 		h = find_dir(other, dir);
-		found = h && h->state == HOLD_LIVE &&
-			terms_are_notified(h->terms);
+		found = h && h->state == HOLD_LIVE && hold_is_probed(h);
 		pthread_mutex_unlock(&other->lock);
 	}
 	return found;
@@ -194,20 +120,6 @@ static void granted(void *ctx, const struct nfsc_deleg *deleg)
 	h->granted = spy_seq();
 	h->state = HOLD_LIVE;
 	pthread_mutex_unlock(&h->peer->lock);
-}
-
-/* We get all we ask for, or the server is not the one under test. */
-static void check_grant(const struct hold *h)
-{
-	bitmap4 can = fattr4_child_notifiable();
-	bitmap4 attrs = bitmap4_and(&h->want.child_attrs, &can);
-
-	if (!bitmap4_equal(&h->deleg.types, &h->want.types))
-		prop_fail(h->peer->world, "asked for types %x, granted %x",
-			h->want.types.word[0], h->deleg.types.word[0]);
-	if (terms_are_notified(h->terms) &&
-		!bitmap4_equal(&h->deleg.child_attrs, &attrs))
-		prop_fail(h->peer->world, "granted other attributes");
 }
 
 struct listing {
@@ -261,7 +173,7 @@ static int fill(struct hold *h)
 	bitmap4_set(&attrs, FATTR4_TYPE);
 	bitmap4_set(&attrs, FATTR4_FILEID);
 	bitmap4_set(&attrs, FATTR4_FILEHANDLE);
-	h->filled = spy_seq();
+	h->filled = h->looked = spy_seq();
 	do {
 		page = (struct nfsc_page){.cookie = 0};
 		err = list_once(p->client, &h->fh, &attrs, &l, &page);
@@ -283,41 +195,72 @@ static int fill(struct hold *h)
 	return 0;
 }
 
-void hold_ask(
-	struct peer *p, int top, const struct nfsc_fh *dir, enum terms terms)
+/* What a client reads when it takes up the delegation. */
+static void read_dir_attrs(struct hold *h)
 {
+	struct peer *p = h->peer;
+	struct fattr4_values values;
+	bitmap4 fresh;
+
+	if (!hold_covers(h, CHANGE_DIR_ATTRS) ||
+		nfsc_getattr(p->client, &h->fh, &h->deleg.dir_attrs, &values))
+		return;
+	pthread_mutex_lock(&p->lock);
+	fresh = bitmap4_minus(&values.mask, &h->dir_mask);
+	dirattr_copy(&h->dir_attr, &values.attr, &fresh);
+	h->dir_mask = bitmap4_or(&h->dir_mask, &fresh);
+	pthread_mutex_unlock(&p->lock);
+}
+
+static void take_up(struct hold *h)
+{
+	h->peer->world->grants++;
+	terms_check_grant(h);
+	read_dir_attrs(h);
+	h->usable = !bitmap4_empty(&h->deleg.types) && fill(h) == 0;
+}
+
+static void refused(struct hold *h, int err)
+{
+	struct peer *p = h->peer;
+
+	if (err < 0 && p->expiries == 0)
+		prop_fail(p->world, "GET_DIR_DELEGATION: %d", err);
+	hold_free(h);
+	p->world->refusals++;
+}
+
+void hold_ask(struct peer *p, int top, const struct nfsc_fh *dir,
+	const struct terms *terms)
+{
+	/* The hold's own copy is the handlers': it is there before they are. */
+	struct nfsc_deleg answer;
 	struct hold *h;
+	bool is_granted;
 	int err;
 
 	pthread_mutex_lock(&p->lock);
-	h = terms == TERMS_NONE ? NULL : find_dir(p, dir);
+	h = find_dir(p, dir);
 	pthread_mutex_unlock(&p->lock);
-	if (terms == TERMS_NONE || h)
+	if (h || !terms->ask)
 		return;
 	h = hold_new(p, top, dir, terms);
 	pthread_mutex_lock(&p->lock);
 	list_add_tail(&p->holds, &h->link);
 	pthread_mutex_unlock(&p->lock);
 	take_moment(p->world, &h->asked);
-	/* The hold's own copy is the handlers': it is there before they are. */
-	struct nfsc_deleg answer;
-
+	h->born = h->asked.seq;
 	err = nfsc_get_dir_delegation(
 		p->client, dir, &h->want, granted, h, &answer);
 	pthread_mutex_lock(&p->lock);
-	if (h->state == HOLD_ASKING)
+	is_granted = h->state != HOLD_ASKING;
+	if (!is_granted)
 		list_del(&h->link);
 	pthread_mutex_unlock(&p->lock);
-	if (list_empty(&h->link)) {
-		if (err < 0)
-			prop_fail(p->world, "GET_DIR_DELEGATION: %d", err);
-		hold_free(h);
-		p->world->refusals++;
-		return;
-	}
-	p->world->grants++;
-	check_grant(h);
-	h->usable = terms_are_notified(terms) && fill(h) == 0;
+	if (is_granted)
+		take_up(h);
+	else
+		refused(h, err);
 }
 
 /* ---- callbacks ---- */
@@ -340,19 +283,17 @@ static size_t bytes_of(const struct dircache_entry *entry)
 }
 
 /* A copy of what came, for the quiet point. */
-static int keep_event(void *ctx, const struct dircache_change *change)
+static struct event *event_new(const struct dircache_change *change)
 {
-	struct hold *h = ctx;
-	struct world *w = h->peer->world;
 	struct event *e = malloc(sizeof(*e) + bytes_of(&change->entry) +
 		bytes_of(&change->old) + bytes_of(&change->overwritten) +
 		change->previous.len);
 	char *at;
-	int err;
 
 	if (!e)
 		abort();
 	e->change = *change;
+	e->applied = false;
 	at = e->bytes;
 	keep(&e->change.entry, &at);
 	keep(&e->change.old, &at);
@@ -360,14 +301,46 @@ static int keep_event(void *ctx, const struct dircache_change *change)
 	if (change->previous.len)
 		memcpy(at, change->previous.data, change->previous.len);
 	e->change.previous.data = at;
+	return e;
+}
+
+static void note_kind(struct hold *h, const struct dircache_change *change)
+{
+	const struct world *w = h->peer->world;
+	const struct dircache_entry *entry = &change->entry;
+
+	if (!hold_covers(h, change->kind))
+		prop_fail(w, "told of kind %d, which was not granted",
+			change->kind);
+	switch (change->kind) {
+	case CHANGE_DIR_ATTRS:
+		dirattr_copy(&h->dir_attr, &entry->attr, &entry->mask);
+		h->dir_mask = bitmap4_or(&h->dir_mask, &entry->mask);
+		break;
+	case CHANGE_REMOVE_ENTRY:
+		h->quiet_told |=
+			name_equal(entry->name, prop_name(w, NAME_QUIET));
+		h->nentries++;
+		break;
+	case CHANGE_ADD_ENTRY:
+	case CHANGE_RENAME_ENTRY:
+		h->nentries++;
+		break;
+	default:
+		break;
+	}
+}
+
+static int keep_event(void *ctx, const struct dircache_change *change)
+{
+	struct hold *h = ctx;
+	struct event *e = event_new(change);
+
 	list_add_tail(&h->events, &e->link);
-	h->nevents++;
-	if (change->kind == CHANGE_REMOVE_ENTRY &&
-		name_equal(change->entry.name, prop_name(w, NAME_QUIET)))
-		h->quiet_told = true;
-	err = h->live ? dircache_apply(h->live, change) : 0;
-	if (err)
-		prop_fail(w, "client %d top %d: %s", h->peer->index, h->top,
+	note_kind(h, change);
+	if (h->live && dircache_apply(h->live, change) != 0)
+		prop_fail(h->peer->world, "client %d top %d: %s",
+			h->peer->index, h->top,
 			dircache_contradiction(h->live));
 	return 0;
 }
@@ -418,6 +391,8 @@ static nfsstat4 on_recall(void *ctx, const CB_RECALL4args *args)
 	h = find_stateid(p, &args->stateid);
 	if (h) {
 		h->recalled = true;
+		if (h->reason < 0)
+			h->reason = recall_reason_of(h);
 		if (h->state == HOLD_LIVE)
 			h->state = HOLD_RECALLED;
 		if (h->state != HOLD_ENDED)
@@ -428,26 +403,80 @@ static nfsstat4 on_recall(void *ctx, const CB_RECALL4args *args)
 	return status;
 }
 
+static nfsstat4 on_recall_any(void *ctx, const CB_RECALL_ANY4args *args)
+{
+	struct peer *p = ctx;
+
+	p->give_some = true;
+	return NFS4_OK;
+}
+
+static void on_event(void *ctx, enum nfsc_event event)
+{
+	struct peer *p = ctx;
+
+	if (event == NFSC_REVOKED || event == NFSC_RESTARTED)
+		p->revoked = true;
+}
+
 void hold_handlers(struct peer *p, struct nfsc_handlers *ret)
 {
 	ret->notify = on_notify;
 	ret->recall = on_recall;
+	ret->recall_any = on_recall_any;
+	ret->event = on_event;
 	ret->ctx = p;
 }
 
-/* ---- returning ---- */
+/* ---- the end ---- */
 
-/* It may have ended already, with its directory. */
-static void check_return(const struct hold *h, int err)
+static bool is_revoked(int status)
 {
-	if (err == 0 || prop_is_lenient(h->peer))
-		return;
-	if ((err == NFS4ERR_STALE || err == NFS4ERR_BAD_STATEID) &&
-		spy_doomed(&h->dir))
-		return;
-	prop_fail(h->peer->world, "DELEGRETURN of client %d, top %d: %d",
-		h->peer->index, h->top, err);
+	return status == NFS4ERR_EXPIRED || status == NFS4ERR_DELEG_REVOKED;
 }
+
+/* It may have ended already: with its directory, or for what its client did. */
+static void check_end(const struct hold *h, int status)
+{
+	const struct peer *p = h->peer;
+
+	if (status == NFS4_OK)
+		return;
+	if (status == NFS4ERR_DELEG_REVOKED && h->state == HOLD_NEGLECTED)
+		return;
+	if (p->expiries &&
+		(status == NFS4ERR_EXPIRED || status == NFS4ERR_BAD_STATEID))
+		return;
+	if ((status == NFS4ERR_STALE || status == NFS4ERR_BAD_STATEID) &&
+		(spy_doomed(&h->dir) || weather_is_lenient(p)))
+		return;
+	if (status == NFS4ERR_IO && p->world->weather.store_fails)
+		return;
+	prop_fail(p->world,
+		"the delegation of client %d, top %d, state %d ended with %d",
+		p->index, h->top, h->state, status);
+}
+
+/* Under the peer's lock. */
+static void end(struct hold *h, bool lost)
+{
+	h->state = HOLD_ENDED;
+	h->returned = spy_seq();
+	h->lost = lost;
+}
+
+/* Revoked: the server keeps it until it is told that this was noticed. */
+static void let_go(struct hold *h)
+{
+	struct peer *p = h->peer;
+	int err = nfsc_free_stateid(p->client, &h->deleg.stateid);
+
+	if (err && !p->expiries)
+		prop_fail(p->world, "FREE_STATEID: %d", err);
+	p->world->counts.revoked++;
+}
+
+/* ---- returning ---- */
 
 /* @h is RETURNING, and ours. */
 static void do_return(struct hold *h)
@@ -457,11 +486,11 @@ static void do_return(struct hold *h)
 
 	take_moment(p->world, &h->returning);
 	err = nfsc_delegreturn(p->client, &h->fh, &h->deleg.stateid, NULL);
-	check_return(h, err);
+	check_end(h, err);
+	if (is_revoked(err))
+		let_go(h);
 	pthread_mutex_lock(&p->lock);
-	h->state = HOLD_ENDED;
-	h->returned = spy_seq();
-	h->lost = err != 0;
+	end(h, err != 0);
 	pthread_mutex_unlock(&p->lock);
 	p->world->returns++;
 }
@@ -479,6 +508,31 @@ static struct hold *take_in_state(struct peer *p, enum hold_state state)
 	return NULL;
 }
 
+/* Waiting for a lease to pass would take too long. */
+static void hurry_revocation(struct hold *h)
+{
+	struct deleg *d = recall_find(h);
+
+	if (!d)
+		return;
+	lock_acquire(&d->sid.node->lock);
+	lock_acquire(&deleg_books(d)->lock);
+	d->recall_until_ms = books_now_ms(deleg_books(d));
+	lock_release(&deleg_books(d)->lock);
+	lock_release(&d->sid.node->lock);
+	deleg_put(d);
+}
+
+static void neglect(struct hold *h)
+{
+	struct peer *p = h->peer;
+
+	pthread_mutex_lock(&p->lock);
+	h->state = HOLD_NEGLECTED;
+	pthread_mutex_unlock(&p->lock);
+	hurry_revocation(h);
+}
+
 void *hold_returner(void *peer)
 {
 	struct peer *p = peer;
@@ -492,7 +546,10 @@ void *hold_returner(void *peer)
 			continue;
 		}
 		pthread_mutex_unlock(&p->lock);
-		do_return(h);
+		if (weather_strikes(p, MISCHIEF_NEGLECT))
+			neglect(h);
+		else
+			do_return(h);
 		pthread_mutex_lock(&p->lock);
 	}
 	pthread_mutex_unlock(&p->lock);
@@ -521,4 +578,63 @@ void hold_return_all(struct peer *p)
 		if (h)
 			do_return(h);
 	} while (h);
+}
+
+/* ---- what was revoked ---- */
+
+#define SWEPT_MAX 256
+
+static bool is_held(const struct hold *h)
+{
+	return h->state == HOLD_LIVE || h->state == HOLD_RECALLED ||
+		h->state == HOLD_NEGLECTED;
+}
+
+static unsigned list_held(
+	struct peer *p, struct hold *holds[SWEPT_MAX], stateid4 *stateids)
+{
+	struct hold *h;
+	unsigned n = 0;
+
+	pthread_mutex_lock(&p->lock);
+	list_for_each_entry(h, &p->holds, link) {
+		if (!is_held(h) || n == SWEPT_MAX)
+			continue;
+		holds[n] = h;
+		stateids[n++] = h->deleg.stateid;
+	}
+	pthread_mutex_unlock(&p->lock);
+	return n;
+}
+
+/* True: it has to be freed. The returner may have been faster. */
+static bool end_revoked(struct hold *h, nfsstat4 status)
+{
+	struct peer *p = h->peer;
+	bool ours;
+
+	pthread_mutex_lock(&p->lock);
+	ours = is_held(h);
+	if (ours) {
+		check_end(h, (int)status);
+		end(h, true);
+	}
+	pthread_mutex_unlock(&p->lock);
+	return ours && is_revoked((int)status);
+}
+
+void hold_sweep(struct peer *p)
+{
+	struct hold *holds[SWEPT_MAX];
+	stateid4 stateids[SWEPT_MAX];
+	nfsstat4 status[SWEPT_MAX];
+	unsigned n = list_held(p, holds, stateids);
+	int err = nfsc_test_stateids(p->client, stateids, n, status);
+
+	if (err)
+		prop_fail(p->world, "TEST_STATEID: %d", err);
+	for (unsigned i = 0; i < n; i++) {
+		if (status[i] != NFS4_OK && end_revoked(holds[i], status[i]))
+			let_go(holds[i]);
+	}
 }

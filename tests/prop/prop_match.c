@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a holder was told against what happened. The changes of its directory
- * that it hears of stand in the spy's order; what it was told must be a run of
- * them without a gap, which begins and ends where its delegation did. Where
- * exactly is not known for what happened beside the grant or the return, but
- * every change that was surely after the grant, and surely over before the
+ * What a holder was told against what happened. The changes of entries of its
+ * directory that it hears of stand in the spy's order; what it was told must be
+ * a run of them without a gap, which begins and ends where its delegation did.
+ * Where exactly is not known for what happened beside the grant or the return,
+ * but every change that was surely after the grant, and surely over before the
  * return, must be in, and none that was surely outside may be.
+ *
+ * Attributes are told between those, merged and late; prop_attrs.c looks at
+ * what became of them.
  */
 #include "prop.h"
 
@@ -19,7 +22,7 @@ struct match {
 	struct world *w;
 	struct hold *h;
 	struct spy_change **heard; /* that it may hear of, in order */
-	struct event **events;
+	struct event **events;     /* of entries */
 	size_t nheard;
 };
 
@@ -27,8 +30,8 @@ struct match {
 
 static bool hears(const struct hold *h, const struct spy_change *c)
 {
-	return hold_covers(h, c->kind) &&
-		(c->who != h->peer->index || terms_are_ordered(h->terms));
+	return c->kind != CHANGE_DIR_ATTRS && hold_covers(h, c->kind) &&
+		(c->who != h->peer->index || hold_is_ordered(h));
 }
 
 static bool was_over(const struct spy_change *c, const struct moment *m)
@@ -51,7 +54,7 @@ static enum where where_is(const struct hold *h, const struct spy_change *c)
 	if (h->lost || (ended && !was_over(c, &h->returning)))
 		return MAYBE;
 	/* Its recall may have met its return, and never been sent. */
-	if ((h->recalled || ended) && prop_is_lenient(h->peer))
+	if ((h->recalled || ended) && weather_is_lenient(h->peer))
 		return MAYBE;
 	return SURELY_IN;
 }
@@ -141,7 +144,7 @@ static const char *wrong(const struct match *m, const struct spy_change *c,
 	const struct dircache_change *e = &event->change;
 	const char *what = wrong_names(c, e);
 
-	if (!what && terms_are_ordered(m->h->terms))
+	if (!what && hold_is_ordered(m->h))
 		what = wrong_order(c, e);
 	return what ? what : wrong_attrs(m, c, e);
 }
@@ -162,24 +165,25 @@ static void show_change(const struct match *m, const struct spy_change *c)
 static void show(const struct match *m)
 {
 	const struct hold *h = m->h;
+	const struct event *e;
 
 	fprintf(stderr,
-		"client %d top %d terms %d state %d recalled %d lost %d "
-		"asked %" PRIu64 " granted %" PRIu64 " returning %" PRIu64
-		" returned %" PRIu64 "\nhappened:\n",
-		h->peer->index, h->top, h->terms, h->state, h->recalled,
-		h->lost, h->asked.seq, h->granted, h->returning.seq,
-		h->returned);
+		"client %d top %d types %x state %d recalled %d reason %d "
+		"lost %d asked %" PRIu64 " granted %" PRIu64
+		" returning %" PRIu64 " returned %" PRIu64 "\nhappened:\n",
+		h->peer->index, h->top, h->deleg.types.word[0], h->state,
+		h->recalled, h->reason, h->lost, h->asked.seq, h->granted,
+		h->returning.seq, h->returned);
 	for (size_t i = 0; i < m->nheard; i++)
 		show_change(m, m->heard[i]);
 	fprintf(stderr, "told:\n");
-	for (unsigned i = 0; i < h->nevents; i++) {
-		const struct dircache_change *e = &m->events[i]->change;
+	list_for_each_entry(e, &h->events, link) {
+		const struct dircache_change *c = &e->change;
 
-		fprintf(stderr, "  kind %d \"%.*s\" old \"%.*s\"%s\n", e->kind,
-			(int)e->entry.name.len, e->entry.name.data,
-			(int)e->old.name.len, e->old.name.data,
-			e->has_overwritten ? " overwrites" : "");
+		fprintf(stderr, "  kind %d \"%.*s\" old \"%.*s\"%s\n", c->kind,
+			(int)c->entry.name.len, c->entry.name.data,
+			(int)c->old.name.len, c->old.name.data,
+			c->has_overwritten ? " overwrites" : "");
 	}
 }
 
@@ -187,7 +191,7 @@ static void show(const struct match *m)
 static bool fits(
 	const struct match *m, size_t from, size_t *right, const char **what)
 {
-	size_t n = m->h->nevents;
+	size_t n = m->h->nentries;
 
 	*right = 0;
 	*what = "a gap, or too much";
@@ -215,7 +219,7 @@ static size_t find_run(const struct match *m)
 	const char *what, *best_what = "nothing like it";
 	size_t right, best = 0;
 
-	for (size_t from = 0; from + m->h->nevents <= m->nheard; from++) {
+	for (size_t from = 0; from + m->h->nentries <= m->nheard; from++) {
 		if (fits(m, from, &right, &what))
 			return from;
 		if (right >= best) {
@@ -230,41 +234,47 @@ static size_t find_run(const struct match *m)
 
 /* ---- the model ---- */
 
-static void note_snap(struct hold *h, struct world *w,
-	const struct spy_change *c, bool has_attrs)
+static struct known *known_of(struct match *m, struct name name)
 {
-	int to = prop_name_index(w, spy_name(&c->name));
-	int from = c->kind == CHANGE_RENAME_ENTRY
-		? prop_name_index(w, spy_name(&c->old))
-		: -1;
+	int i = prop_name_index(m->w, name);
 
-	if (c->kind == CHANGE_REMOVE_ENTRY || to < 0)
-		return;
-	if (!has_attrs)
-		h->snap[to] = from >= 0 ? h->snap[from] : 0;
-	else if (!h->settled && h->filled < c->seq)
-		h->snap[to] = h->filled;
-	else
-		h->snap[to] = c->seq;
+	return i < 0 ? NULL : &m->h->known[i];
 }
 
-static void apply(struct match *m, const struct spy_change *c,
-	const struct dircache_change *e)
+static void note_snap(
+	struct match *m, const struct spy_change *c, bool has_attrs)
 {
 	struct hold *h = m->h;
-	int err;
+	struct known *to = known_of(m, spy_name(&c->name));
+	const struct known *from = c->kind == CHANGE_RENAME_ENTRY
+		? known_of(m, spy_name(&c->old))
+		: NULL;
 
-	if (!h->usable || h->state != HOLD_LIVE) /* or nobody compares it */
+	if (c->kind == CHANGE_REMOVE_ENTRY || !to)
 		return;
-	err = dircache_apply(h->model, e);
-	if (err) {
-		show(m);
-		prop_fail(m->w, "model of client %d, top %d: %s",
-			h->peer->index, h->top,
-			dircache_contradiction(h->model));
-	}
-	if (e->kind == c->kind)
-		note_snap(h, m->w, c, !bitmap4_empty(&e->entry.mask));
+	if (!has_attrs)
+		*to = from ? *from : (struct known){.snap = 0};
+	else if (!h->settled && h->filled < c->seq)
+		*to = (struct known){.snap = h->filled};
+	else
+		*to = (struct known){.snap = c->seq};
+}
+
+/* Has it a model that will be compared? */
+static bool is_followed(const struct hold *h)
+{
+	return h->usable && h->state == HOLD_LIVE;
+}
+
+static void apply(struct match *m, const struct dircache_change *e)
+{
+	struct hold *h = m->h;
+
+	if (dircache_apply(h->model, e) == 0)
+		return;
+	show(m);
+	prop_fail(m->w, "model of client %d, top %d: %s", h->peer->index,
+		h->top, dircache_contradiction(h->model));
 }
 
 /* What a client knows of what it did itself. */
@@ -278,7 +288,8 @@ static void apply_own(struct match *m, const struct spy_change *c)
 		.has_overwritten = c->has_overwritten,
 	};
 
-	apply(m, c, &own);
+	apply(m, &own);
+	note_snap(m, c, false);
 }
 
 /*
@@ -287,41 +298,140 @@ static void apply_own(struct match *m, const struct spy_change *c)
  */
 static void apply_move(struct match *m, const struct spy_change *c)
 {
-	struct hold *h = m->h;
 	struct dircache_change move = {
 		.kind = CHANGE_COOKIE_VERIFIER,
-		.old_verifier = dircache_verifier(h->model),
+		.old_verifier = dircache_verifier(m->h->model),
 		.new_verifier = c->seq,
 	};
 
-	h->unsure = true;
-	apply(m, c, &move);
+	m->h->unsure = true;
+	apply(m, &move);
+}
+
+/* ---- attributes in between ---- */
+
+static bool is_of_entry(const struct event *e)
+{
+	return e->change.kind == CHANGE_ADD_ENTRY ||
+		e->change.kind == CHANGE_REMOVE_ENTRY ||
+		e->change.kind == CHANGE_RENAME_ENTRY;
+}
+
+/*
+ * Its own changes since its last entry event, as an unordered client has them:
+ * whether an attribute that is told was before or after them nobody tells it.
+ */
+struct window {
+	struct spy_change *own[64];
+	size_t n;
+};
+
+static bool is_in_window(const struct window *window, struct name name)
+{
+	for (size_t i = 0; i < window->n; i++) {
+		const struct spy_change *c = window->own[i];
+
+		if (name_equal(spy_name(&c->name), name) ||
+			(c->old.len && name_equal(spy_name(&c->old), name)))
+			return true;
+	}
+	return window->n == sizeof(window->own) / sizeof(window->own[0]);
+}
+
+static void note_own(struct window *window, struct spy_change *c)
+{
+	if (window->n < sizeof(window->own) / sizeof(window->own[0]))
+		window->own[window->n++] = c;
+}
+
+/* Whatever it was said of, it has to look itself now. */
+static void be_unsure(struct match *m, const struct window *window)
+{
+	for (size_t i = 0; i < window->n; i++) {
+		struct known *known =
+			known_of(m, spy_name(&window->own[i]->name));
+
+		if (known)
+			known->unsure = true;
+	}
+}
+
+/* @window may be NULL: no own changes. */
+static void apply_attrs(
+	struct match *m, struct event *e, const struct window *window)
+{
+	e->applied = true;
+	if (e->change.kind == CHANGE_CHILD_ATTRS && window &&
+		is_in_window(window, e->change.entry.name))
+		be_unsure(m, window);
+	else if (e->change.kind != CHANGE_COOKIE_VERIFIER)
+		apply(m, &e->change);
+}
+
+/* What was told from @at on before the next change of an entry. */
+static struct event *next_entry(
+	struct match *m, struct list **at, const struct window *window)
+{
+	while (*at != &m->h->events) {
+		struct event *e = list_entry(*at, struct event, link);
+
+		if (is_of_entry(e))
+			return e;
+		*at = e->link.next;
+		if (!e->applied)
+			apply_attrs(m, e, window);
+	}
+	return NULL;
+}
+
+/* ---- all of it ---- */
+
+static void apply_heard(struct match *m, struct spy_change *c, struct event *e)
+{
+	c->seen = true;
+	apply(m, &e->change);
+	note_snap(m, c, !bitmap4_empty(&e->change.entry.mask));
+	e->applied = true;
 }
 
 /* Events and own changes, each in its place. */
 static void apply_run(struct match *m, size_t from)
 {
 	struct hold *h = m->h;
-	size_t heard = 0, end = from + h->nevents;
+	struct window window = {.n = 0};
+	struct list *at = h->events.next;
+	size_t heard = 0;
 
 	for (size_t i = 0; i < spy_count(); i++) {
 		struct spy_change *c = spy_at(i);
 		bool own = c->who == h->peer->index;
 
-		if (!fileid_equal(&c->dir, &h->dir))
+		if (!fileid_equal(&c->dir, &h->dir) ||
+			c->kind == CHANGE_DIR_ATTRS)
 			continue;
 		if (hears(h, c)) {
-			if (heard >= from && heard < end) {
-				c->seen = true;
-				apply(m, c, &m->events[heard - from]->change);
+			if (heard >= from && heard < from + h->nentries) {
+				struct event *e = next_entry(m, &at, &window);
+
+				apply_heard(m, c, e);
+				at = e->link.next;
+				window.n = 0;
 			}
 			heard++;
 		} else if (own && c->seq > h->asked.seq) {
 			apply_own(m, c);
+			note_own(&window, c);
 		}
 		if (c->verifier_moved && c->seq > h->asked.seq)
 			apply_move(m, c);
 	}
+	next_entry(m, &at, &window);
+}
+
+static void see_run(struct match *m, size_t from)
+{
+	for (size_t i = 0; i < m->h->nentries; i++)
+		m->heard[from + i]->seen = true;
 }
 
 static void gather(struct match *m)
@@ -330,7 +440,7 @@ static void gather(struct match *m)
 	size_t n = 0;
 
 	m->heard = calloc(spy_count() + 1, sizeof(*m->heard));
-	m->events = calloc(m->h->nevents + 1, sizeof(*m->events));
+	m->events = calloc(m->h->nentries + 1, sizeof(*m->events));
 	if (!m->heard || !m->events)
 		abort();
 	for (size_t i = 0; i < spy_count(); i++) {
@@ -342,17 +452,46 @@ static void gather(struct match *m)
 		if (hears(m->h, c))
 			m->heard[m->nheard++] = c;
 	}
-	list_for_each_entry(e, &m->h->events, link)
-		m->events[n++] = e;
+	list_for_each_entry(e, &m->h->events, link) {
+		m->w->counts.events[e->change.kind]++;
+		if (is_of_entry(e))
+			m->events[n++] = e;
+	}
 }
 
 void match_hold(struct world *w, struct hold *h)
 {
 	struct match m = {.w = w, .h = h};
+	size_t from;
 
 	gather(&m);
-	apply_run(&m, find_run(&m));
-	w->counts.events += h->nevents;
+	from = find_run(&m);
+	if (is_followed(h))
+		apply_run(&m, from);
+	else
+		see_run(&m, from);
 	free(m.heard);
 	free(m.events);
+}
+
+void match_rest(struct world *w, struct hold *h)
+{
+	struct match m = {.w = w, .h = h};
+	struct event *e;
+
+	if (!is_followed(h))
+		return;
+	list_for_each_entry(e, &h->events, link) {
+		if (e->applied)
+			continue;
+		w->counts.events[e->change.kind]++;
+		if (is_of_entry(e))
+			prop_fail(w,
+				"client %d, top %d was told of \"%.*s\" long "
+				"after everything",
+				h->peer->index, h->top,
+				(int)e->change.entry.name.len,
+				e->change.entry.name.data);
+		apply_attrs(&m, e, NULL);
+	}
 }

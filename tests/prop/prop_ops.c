@@ -15,13 +15,11 @@ struct op {
 /* Errors that mean the server is not well, whatever was asked. */
 static bool is_bad(const struct peer *p, int err)
 {
-	enum fault fault = p->world->options.fault;
-
 	if (err < 0)
 		return true;
 	if (err == NFS4ERR_IO || err == NFS4ERR_SERVERFAULT ||
 		err == NFS4ERR_DELAY)
-		return fault != FAULT_STORE;
+		return !p->world->weather.store_fails;
 	return err == NFS4ERR_BADXDR || err == NFS4ERR_RESOURCE ||
 		err == NFS4ERR_BADHANDLE || err == NFS4ERR_BAD_STATEID ||
 		err == NFS4ERR_OP_ILLEGAL || err == NFS4ERR_NOTSUPP;
@@ -45,6 +43,7 @@ static bool has_moved(const change_info4 *info)
 
 /* ---- where ---- */
 
+/* Where less is promised, less is done. */
 static int random_top(struct peer *p)
 {
 	uint64_t dice = prop_below(p, 20);
@@ -164,46 +163,115 @@ static void rename_it(struct op *op, const struct nfsc_fh *to)
 	op->p->changes += across && has_moved(&target);
 }
 
-static void set_attrs(struct op *op)
+static void set_child(struct op *op)
 {
 	struct setattr set = {.mask = SETATTR_MTIME_NOW};
 	enum object_type type;
 	struct nfsc_fh child;
-	struct fileid id;
 
 	if (!find_child(op->p, &child, &type))
 		return;
 	if (prop_below(op->p, 2))
 		set = (struct setattr){.mask = SETATTR_MODE,
 			.mode = type == OBJECT_DIR ? 0777 : 0666};
-	if (type == OBJECT_DIR) {
-		id = prop_fileid(op->p->world, &child);
-		spy_mark_set(&id);
-	} else if (type == OBJECT_FILE && prop_below(op->p, 2)) {
+	else if (type == OBJECT_FILE && prop_below(op->p, 2))
 		set = (struct setattr){
 			.mask = SETATTR_SIZE, .size = prop_below(op->p, 100)};
-	}
 	note(op, "SETATTR", nfsc_setattr(op->c, &child, NULL, &set));
+}
+
+/* Mostly where the holders want to hear of it. */
+static void set_top(struct op *op)
+{
+	static const uint32_t modes[] = {0777, 0757, 0737, 0717, 0707};
+	struct peer *p = op->p;
+	struct setattr set = {.mask = SETATTR_MTIME_NOW};
+	int top = prop_below(p, 40) ? TOP_SETATTR : random_top(p);
+
+	if (prop_below(p, 2))
+		set = (struct setattr){.mask = SETATTR_MODE,
+			.mode = modes[prop_below(
+				p, sizeof(modes) / sizeof(modes[0]))]};
+	note(op, "SETATTR",
+		nfsc_setattr(op->c, &p->world->tops[top], NULL, &set));
+}
+
+/* ---- files ---- */
+
+static void write_to(struct op *op, const struct nfsc_opened *opened)
+{
+	uint32_t count;
+
+	note(op, "WRITE",
+		nfsc_write(op->c, &opened->fh, &opened->stateid,
+			prop_below(op->p, 5000), "herald", 6, UNSTABLE4,
+			&count));
+}
+
+static void close_it(struct op *op)
+{
+	struct nfsc_opened *w = &op->p->writing;
+
+	note(op, "CLOSE", nfsc_close(op->c, &w->fh, &w->stateid));
+	op->p->is_writing = false;
+}
+
+/*
+ * A file that is written to for a while, whatever its names become; by an owner
+ * of its own, so that nothing else closes it.
+ */
+static void keep_writing(struct op *op)
+{
+	write_to(op, &op->p->writing);
+	if (prop_below(op->p, 4) == 0)
+		close_it(op);
 }
 
 static void write_it(struct op *op)
 {
-	struct nfsc_open how = {.access = OPEN4_SHARE_ACCESS_WRITE |
-			OPEN4_SHARE_ACCESS_WANT_NO_DELEG};
-	struct nfsc_opened opened;
+	struct nfsc_open how = {
+		.access = OPEN4_SHARE_ACCESS_WRITE |
+			OPEN4_SHARE_ACCESS_WANT_NO_DELEG,
+		.owner = "writer",
+	};
+	struct peer *p = op->p;
 	enum object_type type;
 	struct nfsc_fh file;
-	uint32_t count;
 
-	if (!find_child(op->p, &file, &type) || type != OBJECT_FILE)
+	if (p->is_writing) {
+		keep_writing(op);
 		return;
-	if (!note(op, "OPEN", nfsc_open_fh(op->c, &file, &how, &opened)))
+	}
+	if (!find_child(p, &file, &type) || type != OBJECT_FILE)
 		return;
-	note(op, "WRITE",
-		nfsc_write(op->c, &file, &opened.stateid,
-			prop_below(op->p, 5000), "herald", 6, UNSTABLE4,
-			&count));
-	note(op, "CLOSE", nfsc_close(op->c, &file, &opened.stateid));
+	p->is_writing =
+		note(op, "OPEN", nfsc_open_fh(op->c, &file, &how, &p->writing));
+	if (!p->is_writing)
+		return;
+	p->writing.fh = file;
+	write_to(op, &p->writing);
+	if (prop_below(p, 4))
+		close_it(op);
+}
+
+/* Truncation by OPEN. */
+static void open_it_anew(struct op *op)
+{
+	struct setattr set = {.mask = SETATTR_SIZE, .size = 0};
+	struct nfsc_open how = {
+		.access = OPEN4_SHARE_ACCESS_WRITE |
+			OPEN4_SHARE_ACCESS_WANT_NO_DELEG,
+		.create = true,
+		.mode = UNCHECKED4,
+		.set = &set,
+	};
+	struct nfsc_opened opened;
+
+	if (!note(op, "OPEN",
+		    nfsc_open(op->c, &op->dir, op->name, &how, &opened)))
+		return;
+	op->p->changes += has_moved(&opened.info);
+	note(op, "CLOSE", nfsc_close(op->c, &opened.fh, &opened.stateid));
 }
 
 static int ignore_entry(void *ctx, const struct dircache_entry *entry)
@@ -225,45 +293,52 @@ static void run(struct op *op)
 {
 	uint64_t dice = prop_below(op->p, 100);
 
-	if (dice < 24)
+	if (dice < 19)
 		create(op);
-	else if (dice < 31)
+	else if (dice < 25)
 		make_dir(op);
-	else if (dice < 37)
+	else if (dice < 29)
 		make_symlink(op);
-	else if (dice < 42)
+	else if (dice < 37)
 		link_it(op);
-	else if (dice < 62)
+	else if (dice < 54)
 		remove_it(op);
-	else if (dice < 80)
+	else if (dice < 70)
 		rename_it(op, &op->dir);
-	else if (dice < 88)
+	else if (dice < 78)
 		rename_it(op, &op->other);
+	else if (dice < 83)
+		set_child(op);
+	else if (dice < 85)
+		set_top(op);
 	else if (dice < 93)
-		set_attrs(op);
-	else if (dice < 97)
 		write_it(op);
+	else if (dice < 96)
+		open_it_anew(op);
 	else
 		list_it(op);
 }
 
-/* Delegations come and go all the time. */
+/* ---- delegations come and go all the time ---- */
+
 static void ask_sometimes(struct peer *p)
 {
 	struct world *w = p->world;
 	enum object_type type;
+	struct terms terms;
 	struct nfsc_fh dir;
 	int top;
 
 	if (prop_below(p, 15) == 0) {
 		top = random_top(p);
-		hold_ask(p, top, &w->tops[top], w->terms[p->index][top]);
+		hold_ask(p, top, &w->tops[top], &w->terms[p->index][top]);
 	}
 	if (prop_below(p, 50) == 0 && find_child(p, &dir, &type) &&
-		type == OBJECT_DIR)
-		hold_ask(p, -1, &dir,
-			prop_below(p, 2) ? TERMS_ORDERED : TERMS_UNORDERED);
-	if (prop_below(p, 150) == 0)
+		type == OBJECT_DIR) {
+		terms = terms_random(&p->rand);
+		hold_ask(p, -1, &dir, &terms);
+	}
+	if (prop_below(p, 150) == 0 || atomic_exchange(&p->give_some, false))
 		hold_return_some(p);
 }
 
@@ -280,4 +355,12 @@ void ops_random(struct peer *p)
 	run(&op);
 	p->done = spy_seq();
 	p->world->ops++;
+}
+
+void ops_finish(struct peer *p)
+{
+	struct op op = {.p = p, .c = p->client};
+
+	if (p->is_writing)
+		close_it(&op);
 }

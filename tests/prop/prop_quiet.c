@@ -8,16 +8,16 @@
 #include <unistd.h>
 
 #include "client/dirattr.h"
-#include "state/deleg.h"
-#include "store/fault.h"
 
 /* How long to wait for what must come. */
-#define PATIENCE_S 120
+#define PATIENCE_S       120
+#define ATTRS_PATIENCE_S 30
 
 /* ---- waiting ---- */
 
 struct waiting {
 	unsigned returns; /* recalled, not returned yet */
+	unsigned revoked; /* ... nor ever will be */
 	unsigned untold;  /* live, and not told of the quiet point yet */
 };
 
@@ -27,13 +27,42 @@ static void count_waiting(struct peer *p, bool probed, struct waiting *n)
 
 	pthread_mutex_lock(&p->lock);
 	list_for_each_entry(h, &p->holds, link) {
-		if (h->state == HOLD_RECALLED || h->state == HOLD_RETURNING)
-			n->returns++;
-		if (probed && h->state == HOLD_LIVE &&
-			terms_are_notified(h->terms) && !h->quiet_told)
-			n->untold++;
+		n->returns +=
+			h->state == HOLD_RECALLED || h->state == HOLD_RETURNING;
+		n->revoked += h->state == HOLD_NEGLECTED;
+		n->untold += probed && h->state == HOLD_LIVE && h->probed &&
+			!h->quiet_told;
 	}
 	pthread_mutex_unlock(&p->lock);
+}
+
+/*
+ * A client whose back channel failed hears of it in an answer only. Now and
+ * then, as one that has nothing else to do would.
+ */
+static void renew(struct peer *p, unsigned round)
+{
+	if (weather_is_rough(p) && round % 200 == 100)
+		nfsc_renew(p->client, NULL);
+}
+
+static struct waiting look_around(struct world *w, bool probed, unsigned round)
+{
+	struct waiting all = {.returns = 0};
+
+	for (int i = 0; i < PEERS; i++) {
+		struct peer *p = &w->peers[i];
+		struct waiting n = {.returns = 0};
+
+		count_waiting(p, probed, &n);
+		renew(p, round);
+		if (n.revoked || atomic_exchange(&p->revoked, false))
+			hold_sweep(p);
+		all.returns += n.returns;
+		all.revoked += n.revoked;
+		all.untold += n.untold;
+	}
+	return all;
 }
 
 static void wait_for_all(struct world *w, bool probed)
@@ -41,15 +70,15 @@ static void wait_for_all(struct world *w, bool probed)
 	time_t end = time(NULL) + PATIENCE_S;
 	struct waiting n;
 
-	for (;;) {
-		n = (struct waiting){.returns = 0};
-		for (int i = 0; i < PEERS; i++)
-			count_waiting(&w->peers[i], probed, &n);
-		if (n.returns == 0 && n.untold == 0)
+	for (unsigned round = 0;; round++) {
+		n = look_around(w, probed, round);
+		if (n.returns + n.revoked + n.untold == 0)
 			return;
 		if (time(NULL) > end)
-			prop_fail(w, "%u returns and %u notifications missing",
-				n.returns, n.untold);
+			prop_fail(w,
+				"%u returns, %u revocations and %u "
+				"notifications missing",
+				n.returns, n.revoked, n.untold);
 		usleep(500);
 	}
 }
@@ -102,9 +131,23 @@ static bool is_told(struct hold *h)
 	bool told;
 
 	pthread_mutex_lock(&h->peer->lock);
-	told = h->state == HOLD_LIVE && terms_are_notified(h->terms);
+	told = h->state == HOLD_LIVE && hold_is_probed(h);
 	pthread_mutex_unlock(&h->peer->lock);
 	return told;
+}
+
+static void note_probed(struct world *w, const struct nfsc_fh *dir)
+{
+	struct hold *h;
+
+	for (int i = 0; i < PEERS; i++) {
+		pthread_mutex_lock(&w->peers[i].lock);
+		list_for_each_entry(h, &w->peers[i].holds, link) {
+			if (hold_is_probed(h) && nfsc_fh_equal(&h->fh, dir))
+				h->probed = true;
+		}
+		pthread_mutex_unlock(&w->peers[i].lock);
+	}
 }
 
 static void probe_all(struct world *w)
@@ -123,107 +166,23 @@ static void probe_all(struct world *w)
 				lose(w, h);
 				pthread_mutex_unlock(&h->peer->lock);
 			} else if (n < sizeof(done) / sizeof(done[0])) {
+				note_probed(w, &h->fh);
 				done[n++] = h->fh;
 			}
 		}
 	}
 }
 
-/* ---- recalls ---- */
-
-static bool was_moved(const struct hold *h)
+static void account_all(struct world *w)
 {
-	for (size_t i = 0; i < spy_count(); i++) {
-		const struct spy_change *c = spy_at(i);
-
-		if (c->verifier_moved && c->who != h->peer->index &&
-			fileid_equal(&c->dir, &h->dir))
-			return true;
-	}
-	return false;
-}
-
-/* A healthy client whose mask covers the changes sees no recall. */
-static void check_explained(struct world *w, const struct hold *h)
-{
-	if (h->terms == TERMS_PARTIAL || h->terms == TERMS_RECALL ||
-		prop_is_lenient(h->peer) || h->moved)
-		return;
-	if (h->top < 0 && (spy_doomed(&h->dir) || spy_set(&h->dir)))
-		return;
-	prop_fail(w, "client %d was recalled in top %d for nothing",
-		h->peer->index, h->top);
-}
-
-/*
- * Over the whole run. Who returned by itself may have been counted as recalled,
- * and so is whose recall for a moved verifier is still on its way.
- */
-static void expect(struct world *w, struct hold *h, uint64_t *on_their_way)
-{
-	struct expected *e = &w->expected;
-	bool recall_only = h->terms == TERMS_RECALL;
-
-	h->moved |= was_moved(h);
-	if (h->recalled) {
-		check_explained(w, h);
-		*(recall_only ? &e->conflict : &e->other) += 1;
-	} else if (h->state == HOLD_ENDED) {
-		*(recall_only ? &e->maybe_conflict : &e->maybe_other) += 1;
-	} else {
-		*on_their_way += h->moved;
-	}
-}
-
-static bool within(uint64_t n, uint64_t sure, uint64_t maybe)
-{
-	return n >= sure && n <= sure + maybe;
-}
-
-static void check_reasons(struct world *w, uint64_t on_their_way)
-{
-	const struct expected *e = &w->expected;
-	uint64_t *n = w->counts.recalls, other, odd = 0;
-	struct state_stats stats;
-
-	state_read_stats(w->server.server->state, &stats);
-	for (int r = 0; r < RECALL_REASONS; r++) {
-		n[r] = stats.recalls_by_reason[r];
-		odd += n[r];
-	}
-	other = n[RECALL_UNSUBSCRIBED] + n[RECALL_DIRECTORY_REMOVED];
-	odd -= n[RECALL_CONFLICT] + other;
-	if (w->options.fault != FAULT_NOTHING)
-		return;
-	if (odd)
-		prop_fail(w, "%" PRIu64 " recalls for odd reasons", odd);
-	if (!within(n[RECALL_CONFLICT], e->conflict,
-		    e->maybe_conflict + on_their_way))
-		prop_fail(w,
-			"%" PRIu64 " recalls for conflict, expected %" PRIu64
-			" (+%" PRIu64 ")",
-			n[RECALL_CONFLICT], e->conflict,
-			e->maybe_conflict + on_their_way);
-	if (!within(other, e->other, e->maybe_other + on_their_way))
-		prop_fail(w,
-			"%" PRIu64 " + %" PRIu64 " recalls, expected %" PRIu64
-			" (+%" PRIu64 ")",
-			n[RECALL_UNSUBSCRIBED], n[RECALL_DIRECTORY_REMOVED],
-			e->other, e->maybe_other + on_their_way);
-}
-
-static void check_recalls(struct world *w)
-{
-	uint64_t on_their_way = 0;
 	struct hold *h;
 
 	for (int i = 0; i < PEERS; i++) {
 		pthread_mutex_lock(&w->peers[i].lock);
 		list_for_each_entry(h, &w->peers[i].holds, link)
-			expect(w, h, &on_their_way);
+			recall_account(w, h);
 		pthread_mutex_unlock(&w->peers[i].lock);
 	}
-	check_reasons(w, on_their_way);
 }
 
 /* ---- models ---- */
@@ -232,6 +191,7 @@ static void check_recalls(struct world *w)
 struct listed {
 	struct nfsc_fh dir;
 	struct dircache *listing; /* NULL: it is gone */
+	struct attr attr;         /* the directory's own */
 };
 
 struct listings {
@@ -239,25 +199,45 @@ struct listings {
 	size_t n;
 };
 
-static struct dircache *list_dir(
+static struct listed *find_listed(
+	struct world *w, struct listings *all, const struct nfsc_fh *dir)
+{
+	for (size_t i = 0; i < all->n; i++) {
+		if (nfsc_fh_equal(&all->at[i].dir, dir))
+			return &all->at[i];
+	}
+	if (all->n == sizeof(all->at) / sizeof(all->at[0]))
+		prop_fail(w, "too many directories");
+	return NULL;
+}
+
+static int read_listed(struct world *w, struct listed *l)
+{
+	bitmap4 child = fattr4_child_notifiable();
+	bitmap4 dir = fattr4_dir_notifiable();
+	struct fattr4_values values;
+	int err = nfsc_getattr(w->referee, &l->dir, &dir, &values);
+
+	if (err == 0)
+		err = hold_list(w->referee, &l->dir, &child, l->listing);
+	l->attr = values.attr;
+	return err;
+}
+
+static struct listed *list_dir(
 	struct world *w, struct listings *all, const struct nfsc_fh *dir)
 {
 	struct dircache_config config = {
 		.keep = dirattr_known(), .ordered = true};
-	bitmap4 attrs = fattr4_child_notifiable();
-	struct listed *l;
+	struct listed *l = find_listed(w, all, dir);
 	int err;
 
-	for (size_t i = 0; i < all->n; i++) {
-		if (nfsc_fh_equal(&all->at[i].dir, dir))
-			return all->at[i].listing;
-	}
-	if (all->n == sizeof(all->at) / sizeof(all->at[0]))
-		prop_fail(w, "too many directories");
+	if (l)
+		return l;
 	l = &all->at[all->n++];
 	l->dir = *dir;
 	l->listing = dircache_new(&config);
-	err = hold_list(w->referee, dir, &attrs, l->listing);
+	err = read_listed(w, l);
 	if (err && err != NFS4ERR_STALE)
 		prop_fail(w, "listing for a comparison: %d", err);
 	if (err) {
@@ -265,7 +245,7 @@ static struct dircache *list_dir(
 		l->listing = NULL;
 	}
 	w->counts.listings++;
-	return l->listing;
+	return l;
 }
 
 static void compare(struct world *w, const struct hold *h,
@@ -273,7 +253,7 @@ static void compare(struct world *w, const struct hold *h,
 {
 	struct dircache_compare how = {
 		.cookies = !h->unsure,
-		.order = terms_are_ordered(h->terms),
+		.order = hold_hears_all(h),
 	};
 	char why[512];
 
@@ -281,78 +261,165 @@ static void compare(struct world *w, const struct hold *h,
 	bitmap4_set(&how.attrs, FATTR4_FILEID);
 	bitmap4_set(&how.attrs, FATTR4_FILEHANDLE);
 	if (!dircache_equal(model, listing, &how, why, sizeof(why)))
-		prop_fail(w, "client %d, top %d, terms %d, %s model: %s",
-			h->peer->index, h->top, h->terms,
+		prop_fail(w, "client %d, top %d, types %x, %s model: %s",
+			h->peer->index, h->top, h->deleg.types.word[0],
 			model == h->live ? "live" : "ordered", why);
 	w->counts.models++;
 }
 
-struct attr_check {
-	struct world *w;
-	const struct hold *h;
-};
-
 /*
- * Attributes told are those of the event: still true if nothing touched the
- * object since. Of a change value a newer one may be given at any time, and
- * reading moves the time of access.
+ * Is all known of its model, or may something be on its way that happened just
+ * before it was granted, and that no probe was behind?
  */
-static bool check_attrs(void *ctx, const struct dircache_entry *listed)
+static bool is_comparable(const struct hold *h)
 {
-	struct attr_check *c = ctx;
-	struct world *w = c->w;
-	struct dircache_entry known;
-	struct nfsc_fh fh;
-	struct fileid id;
-	bitmap4 both;
-	unsigned bit;
-	char told[64], now[64];
-	int i = prop_name_index(w, listed->name);
-
-	if (i < 0 || !dircache_find(c->h->model, listed->name, &known))
-		return true;
-	nfsc_fh_copy(&fh, listed->handle);
-	id = prop_fileid(w, &fh);
-	w->counts.entries++;
-	if (spy_touched(&id) > c->h->snap[i])
-		return true;
-	both = bitmap4_and(&known.mask, &listed->mask);
-	bitmap4_clear(&both, FATTR4_CHANGE);
-	bitmap4_clear(&both, FATTR4_TIME_ACCESS);
-	if (w->options.posix_path)
-		bitmap4_clear(&both, FATTR4_SPACE_USED);
-	bit = dirattr_first_difference(&known.attr, &listed->attr, &both);
-	if (bit < BITMAP4_BITS) {
-		dirattr_show(&known.attr, bit, told, sizeof(told));
-		dirattr_show(&listed->attr, bit, now, sizeof(now));
-		prop_fail(w, "attribute %u of \"%.*s\": %s told, %s now", bit,
-			(int)listed->name.len, listed->name.data, told, now);
-	}
-	for (bit = 0; bit < BITMAP4_BITS; bit++)
-		w->counts.attrs += bitmap4_has(&both, bit);
-	return true;
+	return h->usable && h->state == HOLD_LIVE &&
+		(h->probed ||
+			(h->granted == 0 && !weather_is_lenient(h->peer)));
 }
 
 static void check_models(struct world *w, struct hold *h, struct listings *all)
 {
-	struct attr_check attrs = {.w = w, .h = h};
-	struct dircache *listing;
+	const struct listed *l;
 
-	if (!h->usable || h->state != HOLD_LIVE)
+	if (!is_comparable(h))
 		return;
-	listing = list_dir(w, all, &h->fh);
-	if (!listing) {
+	l = list_dir(w, all, &h->fh);
+	if (!l->listing) {
 		lose(w, h);
 		return;
 	}
 	dircache_settle(h->model);
-	compare(w, h, h->model, listing);
-	dircache_each(listing, check_attrs, &attrs);
+	compare(w, h, h->model, l->listing);
 	if (h->live) {
 		dircache_settle(h->live);
-		compare(w, h, h->live, listing);
+		compare(w, h, h->live, l->listing);
 	}
 	h->settled = true;
+}
+
+/* ---- attributes ---- */
+
+/* What a directory's own attributes are is known when it was told last. */
+static const char *check_dir(
+	struct world *w, struct hold *h, const struct listed *l, bool final)
+{
+	const char *wrong;
+
+	if (!hold_covers(h, CHANGE_DIR_ATTRS) || !h->probed)
+		return NULL;
+	wrong = attrs_check_dir(w, h, &l->attr, false);
+	if (final && !wrong)
+		dirattr_copy(&h->dir_attr, &l->attr, &h->dir_mask);
+	return wrong;
+}
+
+/* NULL: what @h knows is true. Its peer is locked. */
+static const char *check_attrs(
+	struct world *w, struct hold *h, struct listings *all, bool final)
+{
+	const struct listed *l;
+	const char *wrong;
+
+	if (!is_comparable(h))
+		return NULL;
+	l = list_dir(w, all, &h->fh);
+	if (!l->listing)
+		return NULL;
+	match_rest(w, h);
+	wrong = attrs_check(w, h, l->listing, final);
+	return wrong ? wrong : check_dir(w, h, l, final);
+}
+
+static const char *check_attrs_of(struct world *w, struct peer *p,
+	struct listings *all, struct hold **who, bool final)
+{
+	const char *wrong = NULL;
+	struct hold *h;
+
+	pthread_mutex_lock(&p->lock);
+	list_for_each_entry(h, &p->holds, link) {
+		*who = h;
+		wrong = check_attrs(w, h, all, final);
+		if (wrong)
+			break;
+	}
+	pthread_mutex_unlock(&p->lock);
+	return wrong;
+}
+
+/* Attributes are told late, merged: they may still come. */
+static void check_all_attrs(struct world *w, struct listings *all)
+{
+	time_t end = time(NULL) + ATTRS_PATIENCE_S;
+	const char *wrong = NULL;
+	struct hold *who = NULL;
+
+	do {
+		if (wrong)
+			usleep(1000);
+		for (int i = 0; i < PEERS; i++) {
+			wrong = check_attrs_of(
+				w, &w->peers[i], all, &who, false);
+			if (wrong)
+				break;
+		}
+	} while (wrong && time(NULL) <= end);
+	if (wrong)
+		prop_fail(w, "client %d, top %d, types %x: %s",
+			who->peer->index, who->top, who->deleg.types.word[0],
+			wrong);
+	for (int i = 0; i < PEERS; i++)
+		check_attrs_of(w, &w->peers[i], all, &who, true);
+}
+
+/* ---- the mode, before the probes tell everything else ---- */
+
+static const char *wrong_mode(struct world *w, struct hold *h)
+{
+	bitmap4 want = {.beyond = false};
+	struct fattr4_values values;
+
+	if (h->state != HOLD_LIVE || !hold_covers(h, CHANGE_DIR_ATTRS) ||
+		!bitmap4_has(&h->dir_mask, FATTR4_MODE))
+		return NULL;
+	bitmap4_set(&want, FATTR4_MODE);
+	if (nfsc_getattr(w->referee, &h->fh, &want, &values) != 0)
+		return NULL;
+	return attrs_check_dir(w, h, &values.attr, true);
+}
+
+static const char *any_wrong_mode(struct world *w, struct hold **who)
+{
+	const char *wrong = NULL;
+	struct hold *h;
+
+	for (int i = 0; i < PEERS && !wrong; i++) {
+		pthread_mutex_lock(&w->peers[i].lock);
+		list_for_each_entry(h, &w->peers[i].holds, link) {
+			*who = h;
+			wrong = wrong_mode(w, h);
+			if (wrong)
+				break;
+		}
+		pthread_mutex_unlock(&w->peers[i].lock);
+	}
+	return wrong;
+}
+
+/* SETATTR of a directory is told by itself. */
+static void check_modes(struct world *w)
+{
+	time_t end = time(NULL) + ATTRS_PATIENCE_S;
+	const char *wrong;
+	struct hold *who;
+
+	while ((wrong = any_wrong_mode(w, &who))) {
+		if (time(NULL) > end)
+			prop_fail(w, "client %d, top %d: %s", who->peer->index,
+				who->top, wrong);
+		usleep(1000);
+	}
 }
 
 /* ---- the next period ---- */
@@ -366,8 +433,9 @@ static void begin_anew(struct hold *h)
 		list_del(&e->link);
 		free(e);
 	}
-	h->nevents = 0;
+	h->nentries = 0;
 	h->quiet_told = false;
+	h->probed = false;
 	h->granted = 0;
 	h->asked = (struct moment){.seq = 0};
 }
@@ -389,26 +457,30 @@ static void end_period(struct world *w, struct peer *p)
 	p->changes = 0;
 }
 
-/* Replies and the spy must agree on how much was done. */
-static void check_changes(struct world *w)
+static void count_changes(struct world *w, uint64_t made[PEERS])
 {
-	uint64_t made[PEERS] = {0};
-
 	for (size_t i = 0; i < spy_count(); i++) {
 		const struct spy_change *c = spy_at(i);
 
 		if (c->who >= PEERS)
 			prop_fail(w, "a change by nobody");
-		if (c->who < 0)
+		if (c->who < 0 || c->kind == CHANGE_DIR_ATTRS)
 			continue;
 		made[c->who]++;
 		w->counts.changes++;
 		w->counts.changes_seen += c->seen;
 		w->counts.verifier_moves += c->verifier_moved;
 	}
+}
+
+/* Replies and the spy must agree on how much was done. */
+static void check_changes(struct world *w)
+{
+	uint64_t made[PEERS] = {0};
+
+	count_changes(w, made);
 	for (int i = 0; i < PEERS; i++) {
-		if (made[i] != w->peers[i].changes &&
-			w->options.fault != FAULT_STORE)
+		if (made[i] != w->peers[i].changes && !w->weather.store_fails)
 			prop_fail(w,
 				"client %d made %" PRIu64
 				" changes, was told of %" PRIu64,
@@ -429,28 +501,32 @@ static void check_holds(struct world *w, struct peer *p, struct listings *all)
 	pthread_mutex_unlock(&p->lock);
 }
 
-void quiet_point(struct world *w)
+static void check_all(struct world *w)
 {
 	struct listings *all = calloc(1, sizeof(*all));
 
 	if (!all)
 		abort();
-	if (w->options.fault == FAULT_STORE) {
-		for (int call = 0; call <= FAULT_ALL; call++)
-			fault_fail(w->server.store, call, 0, 0);
-	}
-	wait_for_all(w, false);
-	probe_all(w);
-	wait_for_all(w, true);
-	check_recalls(w);
 	for (int i = 0; i < PEERS; i++)
 		check_holds(w, &w->peers[i], all);
-	check_changes(w);
-	for (int i = 0; i < PEERS; i++)
-		end_period(w, &w->peers[i]);
+	check_all_attrs(w, all);
 	for (size_t i = 0; i < all->n; i++)
 		dircache_free(all->at[i].listing);
 	free(all);
+}
+
+void quiet_point(struct world *w)
+{
+	weather_calm_store(w);
+	wait_for_all(w, false);
+	check_modes(w);
+	probe_all(w);
+	wait_for_all(w, true);
+	account_all(w);
+	check_all(w);
+	check_changes(w);
+	for (int i = 0; i < PEERS; i++)
+		end_period(w, &w->peers[i]);
 	spy_clear();
 	w->counts.quiet_points++;
 }

@@ -14,7 +14,7 @@
 struct object {
 	struct htab_link link;
 	struct fileid id;
-	uint64_t touched, doomed, set;
+	uint64_t touched, touched_by[SPY_USERS], doomed;
 };
 
 static struct {
@@ -24,6 +24,8 @@ static struct {
 	_Atomic uint64_t seq;
 	struct spy_change *changes;
 	size_t count, room;
+	struct spy_attempt *attempts;
+	size_t nattempts, attempts_room;
 	struct htab objects;
 	bool has_objects;
 } spy = {.lock = PTHREAD_MUTEX_INITIALIZER};
@@ -63,17 +65,28 @@ static struct object *object_of(const struct fileid *id)
 	return o;
 }
 
-static void touch_locked(const struct fileid *id)
+static int who_is(const struct cred *cred)
 {
-	if (id->len)
-		object_of(id)->touched = spy.seq;
+	return (int)cred->uid - SPY_UID_FIRST;
 }
 
-static void touch(const struct fileid *id)
+static void touch_locked(const struct fileid *id, int who)
+{
+	struct object *o;
+
+	if (!id->len)
+		return;
+	o = object_of(id);
+	o->touched = spy.seq;
+	if (who >= 0 && who < SPY_USERS)
+		o->touched_by[who] = spy.seq;
+}
+
+static void touch(const struct cred *cred, const struct fileid *id)
 {
 	pthread_mutex_lock(&spy.lock);
 	spy.seq++;
-	touch_locked(id);
+	touch_locked(id, who_is(cred));
 	pthread_mutex_unlock(&spy.lock);
 }
 
@@ -89,6 +102,18 @@ uint64_t spy_touched(const struct fileid *id)
 	return seq;
 }
 
+uint64_t spy_touched_by(const struct fileid *id, int who)
+{
+	const struct object *o;
+	uint64_t seq;
+
+	pthread_mutex_lock(&spy.lock);
+	o = find(id);
+	seq = o ? o->touched_by[who] : 0;
+	pthread_mutex_unlock(&spy.lock);
+	return seq;
+}
+
 uint64_t spy_doomed(const struct fileid *id)
 {
 	const struct object *o;
@@ -99,25 +124,6 @@ uint64_t spy_doomed(const struct fileid *id)
 	seq = o ? o->doomed : 0;
 	pthread_mutex_unlock(&spy.lock);
 	return seq;
-}
-
-uint64_t spy_set(const struct fileid *id)
-{
-	const struct object *o;
-	uint64_t seq;
-
-	pthread_mutex_lock(&spy.lock);
-	o = find(id);
-	seq = o ? o->set : 0;
-	pthread_mutex_unlock(&spy.lock);
-	return seq;
-}
-
-void spy_mark_set(const struct fileid *id)
-{
-	pthread_mutex_lock(&spy.lock);
-	object_of(id)->set = ++spy.seq;
-	pthread_mutex_unlock(&spy.lock);
 }
 
 static void doom(const struct fileid *id)
@@ -136,8 +142,8 @@ static void copy_name(struct spy_name *to, struct name from)
 		memcpy(to->bytes, from.data, from.len);
 }
 
-static void note_locked(const struct cred *cred, const struct fileid *dir,
-	const struct dir_change *change)
+static struct spy_change *new_change_locked(
+	const struct cred *cred, const struct fileid *dir)
 {
 	struct spy_change *c;
 
@@ -149,16 +155,16 @@ static void note_locked(const struct cred *cred, const struct fileid *dir,
 	c = &spy.changes[spy.count++];
 	memset(c, 0, sizeof(*c));
 	c->seq = spy.seq;
-	c->who = (int)cred->uid - SPY_UID_FIRST;
-	c->kind = change->kind;
+	c->who = who_is(cred);
 	c->dir = *dir;
-	copy_name(&c->name, change->entry.name);
-	copy_name(&c->old, change->old.name);
+	touch_locked(dir, c->who);
+	return c;
+}
+
+static void note_position(struct spy_change *c, const struct dir_change *change)
+{
 	c->cookie = change->entry.cookie;
 	c->old_cookie = change->old.cookie;
-	c->child = change->entry.child;
-	c->has_overwritten = change->has_overwritten;
-	c->overwritten = change->overwritten.child;
 	c->overwritten_cookie = change->overwritten.cookie;
 	c->has_previous = change->has_previous;
 	if (c->has_previous) {
@@ -167,10 +173,23 @@ static void note_locked(const struct cred *cred, const struct fileid *dir,
 	}
 	c->last = change->last;
 	c->verifier_moved = change->verifier_moved;
-	touch_locked(dir);
-	touch_locked(&c->child);
+}
+
+static void note_locked(const struct cred *cred, const struct fileid *dir,
+	const struct dir_change *change)
+{
+	struct spy_change *c = new_change_locked(cred, dir);
+
+	c->kind = change->kind;
+	copy_name(&c->name, change->entry.name);
+	copy_name(&c->old, change->old.name);
+	c->child = change->entry.child;
+	c->has_overwritten = change->has_overwritten;
+	c->overwritten = change->overwritten.child;
+	note_position(c, change);
+	touch_locked(&c->child, c->who);
 	if (c->has_overwritten)
-		touch_locked(&c->overwritten);
+		touch_locked(&c->overwritten, c->who);
 }
 
 static void note(const struct cred *cred, const struct fileid *dir,
@@ -180,7 +199,35 @@ static void note(const struct cred *cred, const struct fileid *dir,
 	spy.seq++;
 	note_locked(cred, dir, change);
 	if (child)
-		touch_locked(child);
+		touch_locked(child, who_is(cred));
+	pthread_mutex_unlock(&spy.lock);
+}
+
+static void note_set(const struct cred *cred, const struct fileid *dir)
+{
+	pthread_mutex_lock(&spy.lock);
+	spy.seq++;
+	new_change_locked(cred, dir)->kind = CHANGE_DIR_ATTRS;
+	pthread_mutex_unlock(&spy.lock);
+}
+
+static void note_attempt(const struct cred *cred, const struct fileid *dir,
+	enum change_kind kind)
+{
+	pthread_mutex_lock(&spy.lock);
+	spy.seq++;
+	if (spy.nattempts == spy.attempts_room) {
+		spy.attempts_room =
+			spy.attempts_room ? 2 * spy.attempts_room : 1024;
+		spy.attempts = must(realloc(spy.attempts,
+			spy.attempts_room * sizeof(*spy.attempts)));
+	}
+	spy.attempts[spy.nattempts++] = (struct spy_attempt){
+		.seq = spy.seq,
+		.who = who_is(cred),
+		.kind = kind,
+		.dir = *dir,
+	};
 	pthread_mutex_unlock(&spy.lock);
 }
 
@@ -199,9 +246,20 @@ struct spy_change *spy_at(size_t i)
 	return &spy.changes[i];
 }
 
+size_t spy_attempts(void)
+{
+	return spy.nattempts;
+}
+
+const struct spy_attempt *spy_attempt_at(size_t i)
+{
+	return &spy.attempts[i];
+}
+
 void spy_clear(void)
 {
 	spy.count = 0;
+	spy.nattempts = 0;
 }
 
 /* ---- the watched calls ---- */
@@ -255,6 +313,28 @@ static int rename_(struct store *s, const struct cred *cred,
 	return err;
 }
 
+/* ---- the watched checks ---- */
+
+static int check_create(struct store *s, const struct cred *cred,
+	const struct fileid *dir, struct name name, enum object_type type)
+{
+	int err = spy.below->check_create(s, cred, dir, name, type);
+
+	if (err == 0)
+		note_attempt(cred, dir, CHANGE_ADD_ENTRY);
+	return err;
+}
+
+static int check_link(struct store *s, const struct cred *cred,
+	const struct fileid *id, const struct fileid *dir, struct name name)
+{
+	int err = spy.below->check_link(s, cred, id, dir, name);
+
+	if (err == 0)
+		note_attempt(cred, dir, CHANGE_ADD_ENTRY);
+	return err;
+}
+
 static int check_remove(struct store *s, const struct cred *cred,
 	const struct fileid *dir, struct name name, struct fileid *victim,
 	struct attr *victim_attr)
@@ -262,9 +342,11 @@ static int check_remove(struct store *s, const struct cred *cred,
 	int err = spy.below->check_remove(
 		s, cred, dir, name, victim, victim_attr);
 
-	if (err == 0)
-		doom(victim);
-	return err;
+	if (err)
+		return err;
+	note_attempt(cred, dir, CHANGE_REMOVE_ENTRY);
+	doom(victim);
+	return 0;
 }
 
 static int check_rename(struct store *s, const struct cred *cred,
@@ -275,17 +357,43 @@ static int check_rename(struct store *s, const struct cred *cred,
 	int err = spy.below->check_rename(
 		s, cred, from_dir, from, to_dir, to, plan);
 
-	if (err == 0 && plan->has_victim && !plan->same_object)
+	if (err || plan->same_object)
+		return err;
+	if (fileid_equal(from_dir, to_dir)) {
+		note_attempt(cred, from_dir, CHANGE_RENAME_ENTRY);
+	} else {
+		note_attempt(cred, from_dir, CHANGE_REMOVE_ENTRY);
+		note_attempt(cred, to_dir, CHANGE_ADD_ENTRY);
+	}
+	if (plan->has_victim)
 		doom(&plan->victim);
+	return 0;
+}
+
+static int check_setattr(struct store *s, const struct cred *cred,
+	const struct fileid *id, int io, const struct setattr *set)
+{
+	int err = spy.below->check_setattr(s, cred, id, io, set);
+
+	if (err == 0)
+		note_attempt(cred, id, CHANGE_DIR_ATTRS);
 	return err;
 }
+
+/* ---- attributes ---- */
 
 static int setattr(struct store *s, const struct cred *cred,
 	const struct fileid *id, int io, const struct setattr *set)
 {
+	struct attr attr = {.type = OBJECT_NONE};
 	int err = spy.below->setattr(s, cred, id, io, set);
 
-	touch(id);
+	if (err == 0)
+		spy.below->getattr(s, id, &attr);
+	if (attr.type == OBJECT_DIR)
+		note_set(cred, id);
+	else
+		touch(cred, id);
 	return err;
 }
 
@@ -296,12 +404,14 @@ static int write_(struct store *s, const struct cred *cred,
 	int err = spy.below->write(
 		s, cred, id, io, offset, buf, len, stability, done);
 
-	touch(id);
+	touch(cred, id);
 	return err;
 }
 
 void spy_install(struct store *s)
 {
+	if (s->ops == &spy.ops)
+		return;
 	if (!spy.has_objects && htab_init(&spy.objects, 1024) < 0)
 		must(NULL);
 	spy.has_objects = true;
@@ -311,8 +421,11 @@ void spy_install(struct store *s)
 	spy.ops.link = link_;
 	spy.ops.remove = remove_;
 	spy.ops.rename = rename_;
+	spy.ops.check_create = check_create;
+	spy.ops.check_link = check_link;
 	spy.ops.check_remove = check_remove;
 	spy.ops.check_rename = check_rename;
+	spy.ops.check_setattr = check_setattr;
 	spy.ops.setattr = setattr;
 	spy.ops.write = write_;
 	s->ops = &spy.ops;
@@ -333,4 +446,5 @@ void spy_fini(void)
 		htab_fini(&spy.objects);
 	}
 	free(spy.changes);
+	free(spy.attempts);
 }

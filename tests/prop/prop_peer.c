@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MIT */
+#include "prop.h"
+
+static void ask_for_tops(struct peer *p)
+{
+	struct world *w = p->world;
+
+	for (int top = 0; top < TOPS; top++)
+		hold_ask(p, top, &w->tops[top], &w->terms[p->index][top]);
+}
+
+static void run_period(struct peer *p)
+{
+	const struct world *w = p->world;
+
+	if (w->period == 0)
+		ask_for_tops(p);
+	for (unsigned i = 0; i < w->options.ops_per_period / PEERS; i++) {
+		weather_disturb(p);
+		ops_random(p);
+	}
+	ops_finish(p);
+}
+
+static void *peer_main(void *arg)
+{
+	struct peer *p = arg;
+	struct world *w = p->world;
+
+	for (;;) {
+		pthread_barrier_wait(&w->barrier);
+		if (w->over)
+			return NULL;
+		run_period(p);
+		pthread_barrier_wait(&w->barrier);
+	}
+}
+
+/* ---- clients ---- */
+
+struct nfsc *peer_connect_as(struct world *w, uint32_t uid, struct peer *p)
+{
+	struct nfsc_config config;
+	struct nfsc *c;
+	int err;
+
+	testserver_client_config(&w->server, &config);
+	config.cred = (struct cred){.uid = uid, .gid = uid};
+	config.retry_delay_ms = 2;
+	config.retry_delay_max_ms = 60 * 1000;
+	if (p) {
+		config.net = p->net;
+		hold_handlers(p, &config.handlers);
+		config.cb_hook = weather_mistreat;
+		config.cb_hook_ctx = p;
+	}
+	err = nfsc_new(&config, &c);
+	if (err)
+		prop_fail(w, "connecting: %d", err);
+	return c;
+}
+
+void peer_connect(struct peer *p)
+{
+	p->revoked = false;
+	p->expiries = 0;
+	p->silences = 0;
+	p->mischief = 0;
+	p->client = peer_connect_as(
+		p->world, SPY_UID_FIRST + (uint32_t)p->index, p);
+}
+
+/* Everything was returned: nothing is left that would keep its id. */
+void peer_leave(struct peer *p)
+{
+	int err = nfsc_leave(p->client);
+
+	if (err)
+		prop_fail(
+			p->world, "client %d cannot leave: %d", p->index, err);
+	nfsc_free(p->client);
+	p->client = NULL;
+}
+
+/* ---- threads ---- */
+
+void peer_start(struct world *w, int index)
+{
+	struct peer *p = &w->peers[index];
+
+	p->world = w;
+	p->index = index;
+	p->rand.state = w->options.seed + 1000 * (uint64_t)(index + 1);
+	pthread_mutex_init(&p->lock, NULL);
+	pthread_cond_init(&p->work, NULL);
+	list_init(&p->holds);
+	p->net = nfsc_net_new(NULL, NULL);
+	if (!p->net)
+		prop_fail(w, "no endpoint");
+	if (pthread_create(&p->thread, NULL, peer_main, p) ||
+		pthread_create(&p->returner, NULL, hold_returner, p))
+		prop_fail(w, "no threads");
+}
+
+void peer_stop(struct peer *p)
+{
+	pthread_join(p->thread, NULL);
+	pthread_mutex_lock(&p->lock);
+	p->stop = true;
+	pthread_cond_signal(&p->work);
+	pthread_mutex_unlock(&p->lock);
+	pthread_join(p->returner, NULL);
+	nfsc_net_free(p->net);
+	pthread_cond_destroy(&p->work);
+	pthread_mutex_destroy(&p->lock);
+}

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Each recall has a reason, and each reason needs a cause that the spy saw or
+ * that the test made itself: a healthy client whose kinds cover what happened
+ * sees no recall at all.
+ */
+#include "prop.h"
+
+#include <inttypes.h>
+
+#include "state/client.h"
+
+/* ---- what the server thinks ---- */
+
+struct deleg *recall_find(struct hold *h)
+{
+	struct world *w = h->peer->world;
+	struct nfsc_info info;
+	struct stateid *sid = NULL;
+	struct client *c;
+
+	nfsc_read_info(h->peer->client, &info);
+	c = client_find(w->server.server->state, info.clientid);
+	if (!c)
+		return NULL;
+	if (stateid_lookup(c, &h->deleg.stateid, STATEID_DELEG_DIR, &sid) !=
+		NFS4_OK)
+		sid = NULL;
+	client_put(c);
+	return sid ? deleg_of(sid) : NULL;
+}
+
+int recall_reason_of(struct hold *h)
+{
+	struct deleg *d = recall_find(h);
+	int reason = -1;
+
+	if (!d)
+		return -1;
+	lock_acquire(&d->sid.node->lock);
+	if (d->state == DELEG_RECALLED)
+		reason = d->recall_reason;
+	lock_release(&d->sid.node->lock);
+	deleg_put(d);
+	return reason;
+}
+
+/* ---- evidence ---- */
+
+/* Was it held, as far as is known, when @seq happened? */
+static bool was_held(const struct hold *h, uint64_t seq)
+{
+	return seq > h->born && (h->state != HOLD_ENDED || seq <= h->returned);
+}
+
+static bool was_uncovered(const struct hold *h)
+{
+	for (size_t i = 0; i < spy_attempts(); i++) {
+		const struct spy_attempt *a = spy_attempt_at(i);
+
+		if (a->who != h->peer->index && !hold_covers(h, a->kind) &&
+			was_held(h, a->seq) && fileid_equal(&a->dir, &h->dir))
+			return true;
+	}
+	return false;
+}
+
+static bool was_moved(const struct hold *h)
+{
+	for (size_t i = 0; i < spy_count(); i++) {
+		const struct spy_change *c = spy_at(i);
+
+		if (c->verifier_moved && c->who != h->peer->index &&
+			was_held(h, c->seq) && fileid_equal(&c->dir, &h->dir))
+			return true;
+	}
+	return false;
+}
+
+static void gather_evidence(struct hold *h)
+{
+	if (was_uncovered(h))
+		h->evidence |= EVIDENCE_UNCOVERED;
+	if (!hold_covers(h, CHANGE_COOKIE_VERIFIER) && was_moved(h))
+		h->evidence |= EVIDENCE_MOVED;
+	if (spy_doomed(&h->dir) > h->born)
+		h->evidence |= EVIDENCE_DOOMED;
+}
+
+static bool is_recall_only(const struct hold *h)
+{
+	for (unsigned kind = 0; kind < CHANGE_KINDS; kind++) {
+		if (hold_covers(h, (enum change_kind)kind))
+			return false;
+	}
+	return true;
+}
+
+static bool is_explained(const struct hold *h)
+{
+	const struct weather *weather = &h->peer->world->weather;
+	bool changed = h->evidence & (EVIDENCE_UNCOVERED | EVIDENCE_MOVED);
+
+	switch (h->reason) {
+	case RECALL_CONFLICT:
+		return changed && is_recall_only(h);
+	case RECALL_UNSUBSCRIBED:
+		return changed && !is_recall_only(h);
+	case RECALL_DIRECTORY_REMOVED:
+		return h->evidence & EVIDENCE_DOOMED;
+	case RECALL_OVERFLOW:
+		return weather->queue_events || weather->store_fails;
+	case RECALL_CALLBACK_ERROR:
+		return h->peer->mischief > 0;
+	case RECALL_RESOURCE:
+		return weather->max_delegs;
+	case -1: /* over before the client could ask */
+		return changed || h->evidence || weather_is_lenient(h->peer) ||
+			weather->max_delegs;
+	default:
+		return false;
+	}
+}
+
+static const char *reason_name(int reason)
+{
+	return reason < 0 ? "no reason any more"
+			  : recall_reason_name((enum recall_reason)reason);
+}
+
+/* ---- accounting ---- */
+
+void recall_account(struct world *w, struct hold *h)
+{
+	gather_evidence(h);
+	if (h->counted)
+		return;
+	if (h->recalled && !is_explained(h))
+		prop_fail(w,
+			"client %d was recalled in top %d for nothing (%s, "
+			"evidence %u, granted %x)",
+			h->peer->index, h->top, reason_name(h->reason),
+			h->evidence, h->deleg.types.word[0]);
+	if (h->recalled && h->reason >= 0)
+		w->recalls_seen[h->reason]++;
+	else if (h->recalled || h->state == HOLD_ENDED)
+		w->recalls_maybe++;
+	h->counted = h->recalled || h->state == HOLD_ENDED;
+}
+
+/* Who returned by itself may have been counted as recalled. */
+void recall_check_totals(struct world *w)
+{
+	struct state_stats stats;
+	uint64_t maybe = 0;
+
+	state_read_stats(w->server.server->state, &stats);
+	for (int r = 0; r < RECALL_REASONS; r++) {
+		uint64_t n = stats.recalls_by_reason[r];
+
+		if (n < w->recalls_seen[r])
+			prop_fail(w,
+				"%" PRIu64 " recalls (%s) were seen, but "
+				"%" PRIu64 " counted",
+				w->recalls_seen[r], reason_name(r), n);
+		maybe += n - w->recalls_seen[r];
+		w->counts.recalls[r] += n;
+		w->recalls_seen[r] = 0;
+	}
+	if (maybe > w->recalls_maybe)
+		prop_fail(w,
+			"%" PRIu64 " recalls reached nobody, but only %" PRIu64
+			" can have crossed their return",
+			maybe, w->recalls_maybe);
+	w->recalls_maybe = 0;
+	if (stats.dir_delegs)
+		prop_fail(w, "%" PRIu64 " delegations are left",
+			stats.dir_delegs);
+}
