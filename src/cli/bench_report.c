@@ -9,7 +9,7 @@
 #define LATE_NS (10 * NSEC_PER_MSEC)
 
 /* Fewer delegations than that are lost in the noise of an allocator. */
-#define MEMORY_MIN 1000
+#define MEMORY_MIN 10000
 
 bool bench_report_kept_rate(const struct bench_report *r)
 {

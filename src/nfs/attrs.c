@@ -118,13 +118,21 @@ static nfsstat4 source_fill(struct source *s, struct compound *c,
 		.minorversion = c->minor,
 		.attr = attr,
 		.fsinfo = &s->fsinfo,
-		.fh = xdr_opaque_from(s->fh,
-			fh_encode(c->server, fh->export, &fh->id, s->fh)),
 	};
+	if (bitmap4_has(want, FATTR4_FILEHANDLE))
+		s->src.fh = xdr_opaque_from(s->fh,
+			fh_encode(c->server, fh->export, &fh->id, s->fh));
 	if (!fattr4_wants_fsinfo(want))
 		return NFS4_OK;
 	return errmap_status(
 		store_statfs(fh->export->store, &fh->id, &s->fsinfo));
+}
+
+bool attrs_need_object(const bitmap4 *want)
+{
+	return bitmap4_has(want, FATTR4_CHANGE) ||
+		bitmap4_has(want, FATTR4_FILEHANDLE) ||
+		fattr4_wants_fsinfo(want);
 }
 
 nfsstat4 attrs_encode(struct compound *c, const struct fh *fh,

@@ -49,6 +49,12 @@ bool attrs_change_end(
 	struct attrs_change *change, bool changed, struct attr *ret);
 
 /*
+ * Does one of @want need the object itself, and not just what the attributes
+ * of its name tell? Then attrs_encode() wants its id.
+ */
+bool attrs_need_object(const bitmap4 *want);
+
+/*
  * Encode those attributes of @want that are supported, for the object @fh
  * whose values are @attr. INVAL when write-only ones are asked for. A failed
  * encode shows in @out.

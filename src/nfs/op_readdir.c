@@ -15,8 +15,10 @@
 struct readdir_page {
 	struct compound *c;
 	const bitmap4 *want;
-	bool want_error;   /* rdattr_error was asked for */
-	size_t end;        /* entries must not pass this position */
+	bool want_error;         /* rdattr_error was asked for */
+	bool want_object;        /* something that only its fileid leads to */
+	const struct cred *cred; /* to look up with */
+	size_t end;              /* entries must not pass this position */
 	size_t names_left; /* what dircount leaves: names and cookies only */
 	uint32_t entries;
 	bool full; /* an entry did not fit, or could not be told */
@@ -50,11 +52,14 @@ static nfsstat4 encode_child(
 	uint64_t clock_ns = clock_file_ns(c->server->clock);
 	struct fh child = {.export = c->fh.export};
 	struct attr attr;
-	nfsstat4 status = errmap_status(store_lookup_attr(c->fh.export->store,
-		&c->cred, &c->fh.id, name, &child.id, &attr));
+	nfsstat4 status = errmap_status(
+		store_lookup_attr(c->fh.export->store, page->cred, &c->fh.id,
+			name, page->want_object ? &child.id : NULL, &attr));
 
 	if (status != NFS4_OK)
 		return status;
+	if (!page->want_object)
+		return attrs_encode(c, &child, &attr, page->want, out);
 	exports_cross(&c->server->exports, &child.export, &child.id);
 	if (child.export != c->fh.export)
 		return encode_crossing(page, &child, out);
@@ -113,6 +118,23 @@ static bool emit_entry(void *ctx, struct name name, uint64_t cookie)
 	return false;
 }
 
+/*
+ * To look up the entries of a directory one may search is everybody's right,
+ * so it is asked once and not for each of a million.
+ */
+static nfsstat4 choose_cred(struct readdir_page *page)
+{
+	struct compound *c = page->c;
+	uint32_t granted;
+	int err = store_access(c->fh.export->store, &c->cred, &c->fh.id,
+		STORE_MAY_EXECUTE, &granted);
+
+	if (err < 0)
+		return errmap_status(err);
+	page->cred = granted ? &cred_server : &c->cred;
+	return NFS4_OK;
+}
+
 /* Positions in the reply, after what the client and the session allow. */
 static nfsstat4 open_page(struct readdir_page *page, const READDIR4args *args)
 {
@@ -160,6 +182,8 @@ nfsstat4 op_readdir(struct compound *c, const nfs_argop4 *arg, nfs_resop4 *res)
 		.want = &args->attr_request,
 		.want_error =
 			bitmap4_has(&args->attr_request, FATTR4_RDATTR_ERROR),
+		.want_object = c->fh.export->is_pseudo ||
+			attrs_need_object(&args->attr_request),
 	};
 	struct store_page listed = {0};
 	uint64_t verifier;
@@ -169,6 +193,8 @@ nfsstat4 op_readdir(struct compound *c, const nfs_argop4 *arg, nfs_resop4 *res)
 	if (args->cookie == 1 || args->cookie == 2)
 		return NFS4ERR_BAD_COOKIE;
 	status = open_page(&page, args);
+	if (status == NFS4_OK)
+		status = choose_cred(&page);
 	if (status != NFS4_OK)
 		return status;
 	verifier_at = xdr_reserve(out, NFS4_VERIFIER_SIZE);

@@ -48,7 +48,8 @@ int mem_lookup(struct store *s, const struct cred *cred,
 	e = mem_entry_find(d, name);
 	if (!e)
 		return -ENOENT;
-	*ret = mem_fileid(m, e->child);
+	if (ret)
+		*ret = mem_fileid(m, e->child);
 	if (ret_attr)
 		mem_attr(m, e->child, ret_attr);
 	return 0;

@@ -16,6 +16,15 @@ int posix_stat(int fd, struct statx *ret)
 	return statx(fd, "", flags, STAT_MASK, ret) == 0 ? 0 : -errno;
 }
 
+int posix_stat_name(int dirfd, struct name name, struct statx *ret)
+{
+	int flags =
+		AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_STATX_SYNC_AS_STAT;
+	struct cname c = cname_of(name);
+
+	return statx(dirfd, c.s, flags, STAT_MASK, ret) == 0 ? 0 : -errno;
+}
+
 enum object_type posix_type_of(unsigned mode)
 {
 	switch (mode & S_IFMT) {
@@ -55,6 +64,12 @@ uint64_t posix_fsid_of_statfs(const struct statfs *fs)
 	return fsid;
 }
 
+bool posix_is_on_device(const struct posix *p, const struct statx *st)
+{
+	return st->stx_dev_major == p->root_stat.stx_dev_major &&
+		st->stx_dev_minor == p->root_stat.stx_dev_minor;
+}
+
 /*
  * Inode numbers are unique per device, and a btrfs subvolume is a device of
  * its own inside the mount: it gets a minor number of its own.
@@ -63,8 +78,7 @@ static uint64_t minor_of(const struct posix *p, int fd, const struct statx *st)
 {
 	struct statfs fs;
 
-	if (st->stx_dev_major == p->root_stat.stx_dev_major &&
-		st->stx_dev_minor == p->root_stat.stx_dev_minor)
+	if (posix_is_on_device(p, st))
 		return p->root_minor;
 	return fstatfs(fd, &fs) == 0 ? posix_fsid_of_statfs(&fs) : 0;
 }

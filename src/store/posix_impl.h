@@ -115,6 +115,12 @@ int posix_reopen(struct posix *p, int fd, int flags);
 
 /* statx of a descriptor, and what the contract says of it. */
 int posix_stat(int fd, struct statx *ret);
+int posix_stat_name(int dirfd, struct name name, struct statx *ret);
+
+/* On the device of the export's root: no subvolume with numbers of its own. */
+bool posix_is_on_device(const struct posix *p, const struct statx *st);
+
+/* @fd is asked only when @st is not on the device of the export's root. */
 void posix_fill_attr(const struct posix *p, int fd, const struct statx *st,
 	struct attr *ret);
 enum object_type posix_type_of(unsigned mode);

@@ -236,13 +236,15 @@ int store_lookup_attr(struct store *s, const struct cred *cred,
 	assert_fileid(dir);
 	assert_name(name);
 	err = counted(STORE_CALL_LOOKUP,
-		s->ops->lookup(s, cred, dir, name, &id, &attr));
+		s->ops->lookup(s, cred, dir, name, ret ? &id : NULL, &attr));
 	if (err)
 		return err;
-	assert_fileid(&id);
 	assert_attr(&attr);
-	*ret = id;
 	*ret_attr = attr;
+	if (!ret)
+		return 0;
+	assert_fileid(&id);
+	*ret = id;
 	return 0;
 }
 

@@ -195,7 +195,10 @@ int store_open_check(struct store *s, const struct cred *cred,
 int store_lookup(struct store *s, const struct cred *cred,
 	const struct fileid *dir, struct name name, struct fileid *ret);
 
-/* As store_lookup(), with the attributes, in one step (for READDIR). */
+/*
+ * As store_lookup(), with the attributes, in one step (for READDIR). Who does
+ * not ask which object it is (@ret NULL) gets them for less.
+ */
 int store_lookup_attr(struct store *s, const struct cred *cred,
 	const struct fileid *dir, struct name name, struct fileid *ret,
 	struct attr *ret_attr);
@@ -408,7 +411,7 @@ struct store_ops {
 		const struct fileid *id, uint32_t access);
 	int (*lookup)(struct store *s, const struct cred *cred,
 		const struct fileid *dir, struct name name, struct fileid *ret,
-		struct attr *ret_attr); /* ret_attr may be NULL */
+		struct attr *ret_attr); /* one of the two may be NULL */
 	int (*lookup_parent)(struct store *s, const struct cred *cred,
 		const struct fileid *dir, struct fileid *ret);
 	int (*readlink)(struct store *s, const struct cred *cred,

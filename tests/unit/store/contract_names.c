@@ -22,11 +22,41 @@ static void test_lookup(void **state)
 	assert_ok(store_probe(t->s, &file));
 }
 
+/* The short way of a listing says what the long one says. */
+static void test_lookup_attr_alone(void **state)
+{
+	static const enum object_type types[] = {OBJECT_FILE, OBJECT_DIR,
+		OBJECT_SYMLINK, OBJECT_FIFO, OBJECT_SOCKET};
+	struct ct *t = *state;
+	struct fileid found;
+	struct attr attr, same;
+	char name[2] = "a";
+
+	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
+		name[0] = (char)('a' + i);
+		ct_make(t, &t->dir, name, types[i], 0644);
+		assert_ok(store_lookup_attr(t->s, &cred_server, &t->dir,
+			name_from_str(name), &found, &attr));
+		assert_ok(store_lookup_attr(t->s, &cred_server, &t->dir,
+			name_from_str(name), NULL, &same));
+		assert_int_equal(same.type, types[i]);
+		assert_int_equal(same.mode, attr.mode);
+		assert_int_equal(same.inode, attr.inode);
+		assert_int_equal(same.fsid.major, attr.fsid.major);
+		assert_int_equal(same.fsid.minor, attr.fsid.minor);
+		assert_int_equal(same.ctime_ns, attr.ctime_ns);
+	}
+	assert_err(store_lookup_attr(t->s, &cred_server, &t->dir,
+			   name_from_str("none"), NULL, &attr),
+		ENOENT);
+}
+
 static void test_lookup_needs_search(void **state)
 {
 	struct ct *t = *state;
 	struct cred user = ct_user(1000);
 	struct fileid dir = ct_make(t, &t->dir, "dir", OBJECT_DIR, 0644);
+	struct attr attr;
 	struct fileid found;
 
 	if (!ct_has_users(t))
@@ -37,6 +67,9 @@ static void test_lookup_needs_search(void **state)
 		EACCES);
 	assert_err(
 		store_lookup(t->s, &user, &dir, name_from_str("none"), &found),
+		EACCES);
+	assert_err(store_lookup_attr(t->s, &user, &dir, name_from_str("file"),
+			   NULL, &attr),
 		EACCES);
 	assert_err(store_lookup_parent(t->s, &user, &dir, &found), EACCES);
 }
@@ -431,6 +464,7 @@ int contract_run_names(void)
 {
 	const struct CMUnitTest tests[] = {
 		ct_test(test_lookup),
+		ct_test(test_lookup_attr_alone),
 		ct_test(test_lookup_needs_search),
 		ct_test(test_names_are_bytes),
 		ct_test(test_parent),
