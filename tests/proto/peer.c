@@ -2,6 +2,7 @@
 #include "peer.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -87,6 +88,8 @@ void peer_send_raw(struct peer *p, const void *data, size_t size)
 	while (size > 0) {
 		ssize_t n = send(p->fd, at, size, MSG_NOSIGNAL);
 
+		if (n < 0 && errno == EINTR)
+			continue;
 		if (n <= 0)
 			return; /* closed: the reader will see it */
 		at += n;
@@ -102,11 +105,19 @@ void peer_send_record(struct peer *p, const void *data, size_t size)
 	peer_send_raw(p, data, size);
 }
 
+/*
+ * A signal is no silence: libFuzzer looks after its time-out with a timer, and
+ * who takes that for an end fails every eleven seconds, now and then.
+ */
 static bool wait_readable(struct peer *p, int ms)
 {
 	struct pollfd poller = {.fd = p->fd, .events = POLLIN};
+	int n;
 
-	return poll(&poller, 1, ms) > 0;
+	do {
+		n = poll(&poller, 1, ms);
+	} while (n < 0 && errno == EINTR);
+	return n > 0;
 }
 
 bool peer_has_reply(struct peer *p, int ms)
@@ -125,6 +136,8 @@ static bool read_full(struct peer *p, void *buf, size_t size)
 		if (!wait_readable(p, PEER_PATIENCE_MS))
 			fail_msg("the server says nothing");
 		n = recv(p->fd, at, size, 0);
+		if (n < 0 && errno == EINTR)
+			continue;
 		if (n <= 0)
 			return false;
 		at += n;
