@@ -342,18 +342,26 @@ int watcher_dir_found(struct watcher_dir *dir, const struct nfsc_fh *fh)
 	return set_fh(dir, fh);
 }
 
+/* Its handle, if that is told and not known elsewhere. */
+static bool is_unknown(const struct watcher_dir *dir,
+	const struct dircache_entry *entry, struct nfsc_fh *fh)
+{
+	return nfsc_fh_copy(fh, entry->handle) && fh->len > 0 &&
+		!find_fh(dir->w, fh);
+}
+
 static void new_entry(
 	struct watcher_dir *dir, const struct dircache_entry *entry, bool quiet)
 {
 	enum object_type type = type_of(entry);
-	struct nfsc_fh fh = {.len = 0};
+	struct nfsc_fh fh;
 
-	if (!dir->w->config.recursive)
+	if (!dir->w->config.recursive ||
+		(type != OBJECT_DIR && type != OBJECT_NONE))
 		return;
-	if (type == OBJECT_DIR && nfsc_fh_copy(&fh, entry->handle) && fh.len &&
-		!find_fh(dir->w, &fh))
+	if (type == OBJECT_DIR && is_unknown(dir, entry, &fh))
 		follow(dir, entry->name, &fh, quiet);
-	else if (type == OBJECT_DIR || type == OBJECT_NONE)
+	else
 		follow(dir, entry->name, NULL, quiet);
 }
 
@@ -377,17 +385,21 @@ static void rename_child(struct watcher_dir *child, struct name name)
 	watcher_dir_doom(child);
 }
 
-/* What could not be watched by its old name may be by its new one. */
+/*
+ * What could not be watched by its old name may be by its new one; unless it is
+ * known elsewhere, for then it has left this directory since.
+ */
 static void moved_name(struct watcher_dir *dir, struct name from,
 	const struct dircache_entry *entry)
 {
 	struct watcher_dir *child = find_child(dir, from);
+	struct nfsc_fh fh = {.len = 0};
 
 	lost_name(dir, entry->name);
-	if (!child)
-		new_entry(dir, entry, false);
-	else
+	if (child)
 		rename_child(child, entry->name);
+	else if (is_unknown(dir, entry, &fh) || fh.len == 0)
+		new_entry(dir, entry, false);
 }
 
 static void tell_attrs(struct watcher_dir *dir,

@@ -501,6 +501,7 @@ void fake_deaf(struct fake *f, bool deaf)
 	}
 
 SETTER(fake_drop_replies, unsigned, drop_replies)
+SETTER(fake_promise_little, bool, promise_little)
 SETTER(fake_grant_attrs, bool, grant_attrs)
 SETTER(fake_recall_always, bool, recall_always)
 SETTER(fake_mute, bool, mute)

@@ -45,6 +45,13 @@ void fake_touch(struct fake *f, const char *path);
 /* What the entry's directory's holder was told last of it, once more. */
 void fake_tell_again(struct fake *f, const char *path);
 
+/*
+ * Tell now what happened to a directory in between: @path was added to it, the
+ * object that is now at @object; @path was removed.
+ */
+void fake_tell_added(struct fake *f, const char *path, const char *object);
+void fake_tell_removed(struct fake *f, const char *path);
+
 /* ---- what it does to its clients ---- */
 
 /* Promise to notify CHANGE_CHILD_ATTRS; at first it does not, as knfsd. */
@@ -73,6 +80,9 @@ void fake_refuse(struct fake *f, bool refuse, nfsstat4 status);
 
 /* Recall instead of notifying. */
 void fake_recall_always(struct fake *f, bool always);
+
+/* Promise no attributes of children in notifications: not even their type. */
+void fake_promise_little(struct fake *f, bool little);
 
 /* Change the tree and tell nobody: notifications are lost. */
 void fake_mute(struct fake *f, bool mute);

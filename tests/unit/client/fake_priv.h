@@ -71,7 +71,7 @@ struct fake {
 	unsigned drop_replies, fail_sequence;
 	nfsstat4 fail_status, refuse_status;
 	bool refuse, recall_always, mute, hold_grants, deaf, closing;
-	bool grant_attrs;
+	bool grant_attrs, promise_little;
 	uint32_t flags;
 };
 

@@ -187,11 +187,13 @@ static struct fake_deleg *find_deleg(struct fake *f, const stateid4 *stateid)
 static void grant(struct fake_run *run, const GET_DIR_DELEGATION4args *args,
 	GET_DIR_DELEGATION4resok *ok)
 {
-	static const bitmap4 offered = {.word = {0x18001a, 0x30003a}};
+	bitmap4 offered = {.word = {0x18001a, 0x30003a}};
 	bitmap4 types = {.word = {0x5e}};
 	struct fake *f = run->f;
 	struct fake_deleg *d = f->delegs;
 
+	if (f->promise_little)
+		offered = (bitmap4){.beyond = false};
 	if (f->grant_attrs)
 		bitmap4_set(&types, NOTIFY4_CHANGE_CHILD_ATTRS);
 
@@ -642,6 +644,32 @@ void fake_rename(struct fake *f, const char *old, const char *name)
 	lock_release(&f->lock);
 	tell_remove(f, from, from_name);
 	tell_add(f, to, to_name, node);
+}
+
+static int find(struct fake *f, const char *path, int *dir, const char **name)
+{
+	scope_lock(&f->lock);
+	*dir = walk(f, path, name);
+	return find_child(f, (uint32_t)*dir, *name, strlen(*name));
+}
+
+void fake_tell_added(struct fake *f, const char *path, const char *object)
+{
+	const char *name;
+	int dir, node = find(f, object, &dir, &name);
+
+	assert(node >= 0);
+	find(f, path, &dir, &name);
+	tell_add(f, dir, name, node);
+}
+
+void fake_tell_removed(struct fake *f, const char *path)
+{
+	const char *name;
+	int dir;
+
+	find(f, path, &dir, &name);
+	tell_remove(f, dir, name);
 }
 
 void fake_recall(struct fake *f, const char *path)

@@ -24,7 +24,7 @@ struct watching {
 
 	struct lock lock;
 	struct cond cond;
-	char told[65536];
+	char told[1024 * 1024];
 	char said[4096];
 };
 
