@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #define CONNECTIONS_MAX 16
+#define ONE_HOST_MAX    8
 #define PATIENCE_S      10
 #define REQUEST_BYTES   (16 * 1024) /* of memory per connection */
 #define BACKLOG         16
@@ -125,6 +126,7 @@ static struct MHD_Daemon *start_daemon(struct metrics_http *http, int fd)
 	return MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD, 0, NULL, NULL,
 		handle, http, MHD_OPTION_LISTEN_SOCKET, fd,
 		MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX,
+		MHD_OPTION_PER_IP_CONNECTION_LIMIT, (unsigned)ONE_HOST_MAX,
 		MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)PATIENCE_S,
 		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)REQUEST_BYTES,
 		MHD_OPTION_END);

@@ -269,19 +269,19 @@ static void test_anything_else(void **state)
 	assert_null(strstr(text, " 200 "));
 }
 
-/* More than it takes: those that say nothing do not grow in number. */
+/* One more than a host may have: it is closed at once, without a word. */
 static void test_connections_are_bounded(void **state)
 {
 	struct site *site = *state;
-	int fds[40];
+	int fds[9];
 	char byte;
 
-	for (size_t i = 0; i < 40; i++)
+	for (size_t i = 0; i < 9; i++)
 		fds[i] = dial(site);
-	/* The last one is closed at once; that would block else. */
-	assert_true(read(fds[39], &byte, 1) <= 0);
+	errno = 0;
+	assert_true(read(fds[8], &byte, 1) <= 0);
 	assert_int_not_equal(errno, EAGAIN);
-	for (size_t i = 0; i < 40; i++)
+	for (size_t i = 0; i < 9; i++)
 		close(fds[i]);
 }
 
