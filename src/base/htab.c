@@ -122,6 +122,27 @@ struct htab_link *htab_walk(
 	return NULL;
 }
 
+static uint64_t reverse_bits(uint64_t v)
+{
+	v = (v >> 1 & 0x5555555555555555) | (v & 0x5555555555555555) << 1;
+	v = (v >> 2 & 0x3333333333333333) | (v & 0x3333333333333333) << 2;
+	v = (v >> 4 & 0x0f0f0f0f0f0f0f0f) | (v & 0x0f0f0f0f0f0f0f0f) << 4;
+	return __builtin_bswap64(v);
+}
+
+/*
+ * The bucket number counts with its highest bit as the least: when the table
+ * doubles, a bucket's two halves are neighbours in this order, both done or
+ * both to come.
+ */
+struct htab_link *htab_scan(const struct htab *t, uint64_t *cursor)
+{
+	struct htab_link *first = t->buckets[*cursor & t->mask];
+
+	*cursor = reverse_bits(reverse_bits(*cursor | ~(uint64_t)t->mask) + 1);
+	return first;
+}
+
 static uint64_t hash_seed;
 static pthread_once_t hash_seed_once = PTHREAD_ONCE_INIT;
 

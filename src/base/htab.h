@@ -49,6 +49,13 @@ struct htab_link *htab_next(const struct htab_link *item);
 struct htab_link *htab_walk(
 	const struct htab *t, size_t *cursor, struct htab_link *previous);
 
+/*
+ * The links of one bucket, by their `next`, or NULL: a walk over the table in
+ * steps, between which it may change. Start with *@cursor = 0; it is over when
+ * that is 0 again. What is in the table all the time is seen once.
+ */
+struct htab_link *htab_scan(const struct htab *t, uint64_t *cursor);
+
 #define htab_for_each_match(pos, t, h) \
 	for (pos = htab_first(t, h); pos; pos = htab_next(pos))
 

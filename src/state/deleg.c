@@ -146,6 +146,8 @@ struct deleg *deleg_new(struct client *client, struct node *node,
 		return NULL;
 	stateid_init(&d->sid, kind, client, node, deleg_free);
 	d->is_dir = kind == STATEID_DELEG_DIR;
+	d->granted_s =
+		clock_mono_ms(state_get_config(client->state)->clock) / 1000;
 	d->state = DELEG_ACTIVE;
 	list_init(&d->on_node);
 	list_init(&d->on_recall);

@@ -68,8 +68,9 @@ struct deleg {
 	struct list on_recall; /* outstanding recalls; holds a reference */
 	struct list on_due;    /* batches for later; holds a reference */
 	/* Under the node's lock. */
-	struct list on_node; /* node->delegs */
-	uint64_t recall_until_ms;
+	struct list on_node;   /* node->delegs */
+	uint32_t recall_until; /* low bits of ms, once RECALLED */
+	uint32_t granted_s;    /* on the monotonic clock; fixed */
 	struct notifyq queue;
 	uint8_t fh[]; /* the filehandle the client used (cna_fh) */
 };

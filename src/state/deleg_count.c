@@ -87,14 +87,14 @@ void deleg_count_ended(const struct deleg *d, bool was_recalled)
 {
 	struct deleg_type_counts *counts = counts_of(d);
 	struct deleg_books *b = deleg_books(d);
-	uint64_t began_ms;
+	uint32_t lease_ms = state_get_config(b->state)->lease_ms;
 
 	counter_add(&counts->outstanding, -1);
 	if (!was_recalled)
 		return;
 	counter_add(&counts->being_recalled, -1);
-	began_ms = d->recall_until_ms - state_get_config(b->state)->lease_ms;
-	histogram_add(&counts->recall_ms, books_now_ms(b) - began_ms);
+	histogram_add(&counts->recall_ms,
+		recall_age_ms(books_now_ms(b), d->recall_until, lease_ms));
 }
 
 void deleg_count_revoked(const struct deleg *d)

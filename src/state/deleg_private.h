@@ -108,4 +108,13 @@ static inline bool ms32_reached(uint32_t now, uint32_t at)
 	return (int32_t)(now - at) >= 0;
 }
 
+/* How long ago a recall began that ends at @until: never less than nothing. */
+static inline uint32_t recall_age_ms(
+	uint32_t now, uint32_t until, uint32_t lease_ms)
+{
+	uint32_t age = now - (until - lease_ms);
+
+	return (int32_t)age > 0 ? age : 0;
+}
+
 #endif

@@ -195,6 +195,12 @@ bool notifyq_is_stopped(struct notifyq *q)
 	return q->state == NOTIFYQ_STOPPED;
 }
 
+uint32_t notifyq_length(struct notifyq *q)
+{
+	scope_lock(&q->lock);
+	return q->count;
+}
+
 bool notifyq_is_idle(struct notifyq *q)
 {
 	scope_lock(&q->lock);

@@ -80,6 +80,9 @@ bool notifyq_has_work(struct notifyq *q, uint64_t *front_ms);
 void notifyq_stop(struct notifyq *q);
 bool notifyq_is_stopped(struct notifyq *q);
 
+/* Events queued, those in flight included. */
+uint32_t notifyq_length(struct notifyq *q);
+
 /* Nothing queued and nothing in flight. */
 bool notifyq_is_idle(struct notifyq *q);
 

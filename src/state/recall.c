@@ -108,7 +108,7 @@ void recall_start_locked(struct deleg *d, enum recall_reason reason)
 		return;
 	d->state = DELEG_RECALLED;
 	d->recall_reason = reason;
-	d->recall_until_ms = books_now_ms(b) + config->lease_ms;
+	d->recall_until = (uint32_t)(books_now_ms(b) + config->lease_ms);
 	deleg_count_recalled(d);
 	batch_flush(d);
 	list_unsent(d);
@@ -202,7 +202,7 @@ static struct deleg *overdue_on(struct list *list, uint64_t now_ms)
 	struct deleg *d;
 
 	list_for_each_entry(d, list, on_recall) {
-		if (d->recall_until_ms <= now_ms)
+		if (ms32_reached(now_ms, d->recall_until))
 			return deleg_ref(d);
 	}
 	return NULL;

@@ -126,9 +126,49 @@ static void an_empty_table_has_nothing(void **state)
 	htab_fini(&t);
 }
 
+static void see_bucket(const struct htab *t, uint64_t *cursor)
+{
+	struct htab_link *l;
+
+	for (l = htab_scan(t, cursor); l; l = l->next)
+		item_of(l)->seen++;
+}
+
+/* Half of them are there from the beginning; the others come on the way. */
+static void a_scan_sees_each_once_while_the_table_grows(void **state)
+{
+	for (int pace = 0; pace < 40; pace++) {
+		int there = ITEMS / 2;
+		uint64_t cursor = 0;
+		struct htab t;
+
+		assert_int_equal(htab_init(&t, 1), 0);
+		for (int i = 0; i < ITEMS; i++) {
+			items[i] = (struct item){.number = i};
+			if (i < there)
+				htab_insert(&t, &items[i].link,
+					htab_hash(&i, sizeof(i)));
+		}
+		do {
+			see_bucket(&t, &cursor);
+			for (int n = 0; n < pace && there < ITEMS; n++) {
+				htab_insert(&t, &items[there].link,
+					htab_hash(&there, sizeof(there)));
+				there++;
+			}
+		} while (cursor);
+		for (int i = 0; i < ITEMS / 2; i++)
+			assert_int_equal(items[i].seen, 1);
+		for (int i = ITEMS / 2; i < ITEMS; i++)
+			assert_true(items[i].seen <= 1);
+		htab_fini(&t);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_scan_sees_each_once_while_the_table_grows),
 		cmocka_unit_test(items_are_found_after_growing),
 		cmocka_unit_test(equal_hashes_live_together),
 		cmocka_unit_test(a_walk_meets_everything_once),

@@ -577,7 +577,7 @@ static void check_record(struct record *rec)
 	if (rec->d && is_live_and_told(rec->d))
 		assert_int_equal(next_told(rec, at), rec->dir->n);
 	/* Unless something stopped the queue before. */
-	if (rec->returned && rec->d && !rec->d->recall_until_ms)
+	if (rec->returned && rec->d && !rec->d->recall_until)
 		assert_true(next_told(rec, at) >= rec->returned - 1);
 	atomic_fetch_add(&g.checked, rec->count);
 }
