@@ -147,6 +147,14 @@ static int fault_lookup_parent(struct store *s, const struct cred *cred,
 		   : f->below->ops->lookup_parent(f->below, cred, dir, ret);
 }
 
+static int fault_path(
+	struct store *s, const struct fileid *dir, char *buf, size_t size)
+{
+	struct store *below = fault_of(s)->below;
+
+	return below->ops->path(below, dir, buf, size);
+}
+
 static int fault_readlink(struct store *s, const struct cred *cred,
 	const struct fileid *id, char *buf, size_t size, size_t *len)
 {
@@ -493,6 +501,7 @@ static const struct store_ops fault_ops = {
 	.open_check = fault_open_check,
 	.lookup = fault_lookup,
 	.lookup_parent = fault_lookup_parent,
+	.path = fault_path,
 	.readlink = fault_readlink,
 	.readdir = fault_readdir,
 	.dir_verifier = fault_dir_verifier,

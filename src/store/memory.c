@@ -245,6 +245,7 @@ static const struct store_ops memory_ops = {
 	.open_check = mem_open_check,
 	.lookup = mem_lookup,
 	.lookup_parent = mem_lookup_parent,
+	.path = mem_path,
 	.readlink = mem_readlink,
 	.readdir = mem_readdir,
 	.dir_verifier = mem_dir_verifier,

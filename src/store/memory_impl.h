@@ -174,6 +174,7 @@ int mem_deallocate(struct store *s, const struct cred *cred,
 int mem_lookup(struct store *s, const struct cred *cred,
 	const struct fileid *dir, struct name name, struct fileid *ret,
 	struct attr *ret_attr);
+int mem_path(struct store *s, const struct fileid *dir, char *buf, size_t size);
 int mem_lookup_parent(struct store *s, const struct cred *cred,
 	const struct fileid *dir, struct fileid *ret);
 int mem_check_create(struct store *s, const struct cred *cred,

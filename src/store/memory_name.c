@@ -72,6 +72,50 @@ int mem_lookup_parent(struct store *s, const struct cred *cred,
 	return 0;
 }
 
+static const struct mem_entry *entry_of(const struct mem_node *dir)
+{
+	struct htab_link *at = NULL;
+	size_t cursor = 0;
+
+	while ((at = htab_walk(&dir->parent->entries, &cursor, at))) {
+		const struct mem_entry *e =
+			container_of(at, struct mem_entry, link);
+
+		if (e->child == dir)
+			return e;
+	}
+	return NULL;
+}
+
+int mem_path(struct store *s, const struct fileid *dir, char *buf, size_t size)
+{
+	struct memory *m = memory_of(s);
+	const struct mem_entry *e;
+	struct mem_node *n;
+	size_t at = size - 1;
+	int err;
+
+	scope_lock(&m->lock);
+	err = mem_find_dir(m, dir, &n);
+	if (err)
+		return err;
+	buf[at] = '\0';
+	for (; n->parent; n = n->parent) { /* from its end */
+		e = entry_of(n);
+		if (!e || at < e->name_len + 1)
+			return e ? -ENAMETOOLONG : -ESTALE;
+		at -= e->name_len;
+		memcpy(buf + at, e->name, e->name_len);
+		buf[--at] = '/';
+	}
+	if (n != m->root)
+		return -ESTALE;
+	if (!buf[at] && at)
+		buf[--at] = '/';
+	memmove(buf, buf + at, size - at);
+	return 0;
+}
+
 bool mem_is_full(const struct mem_node *n)
 {
 	return n->attr.type == OBJECT_DIR && n->entries.count > 0;

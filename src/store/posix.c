@@ -157,6 +157,7 @@ static const struct store_ops posix_ops = {
 	.open_check = posix_open_check,
 	.lookup = posix_lookup,
 	.lookup_parent = posix_lookup_parent,
+	.path = posix_dir_path,
 	.readlink = posix_readlink,
 	.readdir = posix_readdir,
 	.dir_verifier = posix_dir_verifier,

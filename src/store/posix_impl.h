@@ -180,6 +180,8 @@ int posix_lookup(struct store *s, const struct cred *cred,
 	struct attr *ret_attr);
 int posix_lookup_parent(struct store *s, const struct cred *cred,
 	const struct fileid *dir, struct fileid *ret);
+int posix_dir_path(
+	struct store *s, const struct fileid *dir, char *buf, size_t size);
 int posix_readlink(struct store *s, const struct cred *cred,
 	const struct fileid *id, char *buf, size_t size, size_t *len);
 int posix_readdir(struct store *s, const struct cred *cred,

@@ -6,8 +6,11 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/openat2.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -201,6 +204,64 @@ int posix_lookup_parent(struct store *s, const struct cred *cred,
 		return err;
 	fd = open_parent(p, cred, fh->fd);
 	return fd < 0 ? fd : found(p, fd, ret);
+}
+
+/* What the kernel calls the object behind @fd, from where it sees a root. */
+static int path_of_fd(int fd, char *buf, size_t size)
+{
+	struct fd_path link = fd_path_of(fd);
+	ssize_t n = readlink(link.s, buf, size);
+
+	if (n < 0)
+		return -errno;
+	if ((size_t)n >= size)
+		return -ENAMETOOLONG;
+	buf[n] = '\0';
+	return 0;
+}
+
+/*
+ * Cut the way to the export's root off; in a clone that is only "/". What has
+ * been moved out of it is not told.
+ */
+static int cut_root(struct posix *p, char *buf)
+{
+	char root[PATH_MAX];
+	int err = path_of_fd(p->root_fd, root, sizeof(root));
+	size_t len = strlen(root);
+
+	if (err)
+		return err;
+	if (len == 1)
+		return buf[1] ? 0 : -ESTALE;
+	if (strncmp(buf, root, len) != 0 || buf[len] != '/')
+		return -ESTALE;
+	memmove(buf, buf + len, strlen(buf + len) + 1);
+	return 0;
+}
+
+/* A descriptor of its own: a look at all of them shall not empty the cache. */
+int posix_dir_path(
+	struct store *s, const struct fileid *dir, char *buf, size_t size)
+{
+	struct posix *p = posix_of(s);
+	scope_fd int fd = posix_id_open(p, dir);
+	struct statx st;
+	int err;
+
+	if (fd < 0)
+		return fd;
+	err = posix_stat(fd, &st);
+	if (err)
+		return err;
+	if (posix_type_of(st.stx_mode) != OBJECT_DIR)
+		return -ENOTDIR;
+	if (st.stx_nlink == 0)
+		return -ESTALE;
+	if (fileid_equal(dir, &p->root))
+		return snprintf(buf, size, "/") < (int)size ? 0 : -ENAMETOOLONG;
+	err = path_of_fd(fd, buf, size);
+	return err ? err : cut_root(p, buf);
 }
 
 int posix_readlink(struct store *s, const struct cred *cred,

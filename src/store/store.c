@@ -264,6 +264,13 @@ int store_lookup_parent(struct store *s, const struct cred *cred,
 	return 0;
 }
 
+int store_path(
+	struct store *s, const struct fileid *dir, char *buf, size_t size)
+{
+	assert_fileid(dir);
+	return s->ops->path(s, dir, buf, size);
+}
+
 int store_readlink(struct store *s, const struct cred *cred,
 	const struct fileid *id, char *buf, size_t size, size_t *len)
 {

@@ -207,6 +207,14 @@ int store_lookup_attr(struct store *s, const struct cred *cred,
 int store_lookup_parent(struct store *s, const struct cred *cred,
 	const struct fileid *dir, struct fileid *ret);
 
+/*
+ * Where a directory is now, from the root on: "/" or "/a/b", terminated. For
+ * people: by the time they read it it may be elsewhere. At most @size bytes,
+ * -ENAMETOOLONG. Not counted, and may take long.
+ */
+int store_path(
+	struct store *s, const struct fileid *dir, char *buf, size_t size);
+
 /* The text of a symlink, not terminated; -EINVAL for anything else. */
 int store_readlink(struct store *s, const struct cred *cred,
 	const struct fileid *id, char *buf, size_t size, size_t *len);
@@ -414,6 +422,8 @@ struct store_ops {
 		struct attr *ret_attr); /* one of the two may be NULL */
 	int (*lookup_parent)(struct store *s, const struct cred *cred,
 		const struct fileid *dir, struct fileid *ret);
+	int (*path)(struct store *s, const struct fileid *dir, char *buf,
+		size_t size);
 	int (*readlink)(struct store *s, const struct cred *cred,
 		const struct fileid *id, char *buf, size_t size, size_t *len);
 	int (*readdir)(struct store *s, const struct cred *cred,

@@ -517,7 +517,7 @@ static void hurry_revocation(struct hold *h)
 		return;
 	lock_acquire(&d->sid.node->lock);
 	lock_acquire(&deleg_books(d)->lock);
-	d->recall_until_ms = books_now_ms(deleg_books(d));
+	d->recall_until = books_now_ms(deleg_books(d));
 	lock_release(&deleg_books(d)->lock);
 	lock_release(&d->sid.node->lock);
 	deleg_put(d);

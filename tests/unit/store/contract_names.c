@@ -110,6 +110,38 @@ static void test_parent(void **state)
 		store_lookup_parent(t->s, &cred_server, &file, &up), ENOTDIR);
 }
 
+static void assert_path(struct ct *t, const struct fileid *dir, const char *end)
+{
+	char path[512];
+	size_t len;
+
+	assert_ok(store_path(t->s, dir, path, sizeof(path)));
+	len = strlen(path);
+	assert_true(len >= strlen(end));
+	assert_string_equal(path + len - strlen(end), end);
+}
+
+static void test_path(void **state)
+{
+	struct ct *t = *state;
+	struct fileid a = ct_make(t, &t->dir, "a", OBJECT_DIR, 0700);
+	struct fileid b = ct_make(t, &a, "b \n\xff", OBJECT_DIR, 0700);
+	struct fileid file = ct_make(t, &a, "file", OBJECT_FILE, 0644);
+	char path[512];
+
+	assert_ok(store_path(t->s, &t->root, path, sizeof(path)));
+	assert_string_equal(path, "/");
+	assert_path(t, &a, "/a");
+	assert_path(t, &b, "/a/b \n\xff");
+	assert_ok(ct_rename(
+		t, &cred_server, &a, "b \n\xff", &t->dir, "c", NULL, NULL));
+	assert_path(t, &b, "/c");
+	assert_err(store_path(t->s, &file, path, sizeof(path)), ENOTDIR);
+	assert_err(store_path(t->s, &b, path, 3), ENAMETOOLONG);
+	assert_ok(ct_remove(t, &cred_server, &t->dir, "c", NULL));
+	assert_err(store_path(t->s, &b, path, sizeof(path)), ESTALE);
+}
+
 static void test_stale(void **state)
 {
 	struct ct *t = *state;
@@ -468,6 +500,7 @@ int contract_run_names(void)
 		ct_test(test_lookup_needs_search),
 		ct_test(test_names_are_bytes),
 		ct_test(test_parent),
+		ct_test(test_path),
 		ct_test(test_stale),
 		ct_test(test_create_every_type),
 		ct_test(test_symlink),
