@@ -26,6 +26,9 @@
 /* As many descriptors as we can make use of. */
 #define FILES_WANTED (1u << 20)
 
+/* Of those, what there is room for from the start: 1 MiB of the kernel's. */
+#define FILES_READY (1u << 17)
+
 /* How often descriptors of files removed by others are let go. */
 #define TIDY_S 30
 
@@ -166,6 +169,8 @@ static int settle_privileges(struct daemon *d)
 	int err = priv_check(why, sizeof(why));
 
 	d->max_files = priv_raise_files(FILES_WANTED);
+	priv_reserve_files(
+		d->max_files < FILES_READY ? d->max_files : FILES_READY);
 	if (err == 0)
 		err = priv_trim(why, sizeof(why));
 	if (err < 0)

@@ -2,12 +2,14 @@
 #include "daemon/priv.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/capability.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "base/log.h"
 
@@ -85,6 +87,17 @@ unsigned priv_raise_files(unsigned want)
 	if (setrlimit(RLIMIT_NOFILE, &more) == 0)
 		return now.rlim_max;
 	return now.rlim_cur;
+}
+
+void priv_reserve_files(unsigned n)
+{
+	int low = open("/", O_PATH | O_CLOEXEC);
+	int high = n ? fcntl(low, F_DUPFD_CLOEXEC, (int)n - 1) : -1;
+
+	if (high >= 0)
+		close(high);
+	if (low >= 0)
+		close(low);
 }
 
 static bool is_kept(cap_value_t cap)

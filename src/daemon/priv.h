@@ -22,6 +22,13 @@ int priv_check(char *why, size_t why_size);
 unsigned priv_raise_files(unsigned want);
 
 /*
+ * Let the kernel's table of our descriptors have room for @n from now on.
+ * Growing it later, with threads, waits for an RCU grace period each time it
+ * doubles, and everybody who opens something waits along.
+ */
+void priv_reserve_files(unsigned n);
+
+/*
  * Give up every capability that no part of the daemon uses, also for programs
  * it might run: the bounding and ambient sets, and no_new_privs.
  * CAP_SYS_RESOURCE goes above all, since it steps over quotas. 0 or -errno

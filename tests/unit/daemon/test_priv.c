@@ -108,6 +108,36 @@ static void raise_files(void)
 		EXPECT(priv_raise_files(300) == 200);
 }
 
+static unsigned table_size(void)
+{
+	char line[256];
+	unsigned size = 0;
+	FILE *f = fopen("/proc/self/status", "re");
+
+	while (f && fgets(line, sizeof(line), f))
+		sscanf(line, "FDSize: %u", &size);
+	fclose(f);
+	return size;
+}
+
+static void reserve_files(void)
+{
+	unsigned used = table_size();
+	struct rlimit limit = {.rlim_cur = 5000, .rlim_max = 5000};
+
+	EXPECT(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+	priv_reserve_files(0);
+	priv_reserve_files(6000);
+	EXPECT(table_size() == used);
+	priv_reserve_files(5000);
+	EXPECT(table_size() >= 5000);
+}
+
+static void test_reserve_files(void **state)
+{
+	in_child(reserve_files);
+}
+
 static void test_raise_files(void **state)
 {
 	in_child(raise_files);
@@ -119,6 +149,7 @@ int main(void)
 		cmocka_unit_test(test_trim),
 		cmocka_unit_test(test_check),
 		cmocka_unit_test(test_raise_files),
+		cmocka_unit_test(test_reserve_files),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
