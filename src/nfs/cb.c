@@ -208,11 +208,12 @@ static void run_task(struct rpc_job *job);
 static void start(struct cb_task *task);
 static void retry_task(struct rpc_job *job);
 
+/* In the end the slot is as it was: a doubt about it is not settled so. */
 static void retry_later(struct cb_task *task)
 {
 	if (++task->tries > CB_DELAY_TRIES ||
 		!cb_retry_in(task, CB_DELAY_MS, retry_task))
-		give_up(task, CB_SEQ_ERROR, CB_END_FAILED);
+		give_up(task, CB_SEQ_DELAY, CB_END_FAILED);
 }
 
 void cb_abandon(struct rpc_job *job)
