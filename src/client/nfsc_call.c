@@ -389,21 +389,30 @@ static void note_target(struct nfsc *c, uint32_t highest)
 	s->target = highest >= s->nslots ? s->nslots : highest + 1;
 }
 
-void nfsc_note_flags(struct nfsc *c, uint32_t flags)
+/* What is new of @flags; a session that was replaced has no say. */
+static uint32_t take_flags(struct nfsc *c, uint64_t generation, uint32_t flags)
 {
 	uint32_t fresh;
 
-	lock_acquire(&c->lock);
+	scope_lock(&c->lock);
+	if (generation != c->session.generation)
+		return 0;
 	fresh = flags & ~c->last_flags;
 	c->last_flags = flags;
-	if (fresh & SEQ4_STATUS_BACKCHANNEL_FAULT)
+	if (fresh & SEQ4_STATUS_BACKCHANNEL_FAULT) {
 		c->session.live = false;
+		c->session.broken = true;
+	}
 	if (fresh & NFSC_PATH_DOWN_FLAGS)
 		c->renew_due = true; /* the keeper binds again */
 	if (fresh & (SEQ4_STATUS_BACKCHANNEL_FAULT | NFSC_PATH_DOWN_FLAGS))
 		cond_broadcast(&c->cond);
-	lock_release(&c->lock);
-	if (fresh & NFSC_REVOKED_FLAGS)
+	return fresh;
+}
+
+void nfsc_note_flags(struct nfsc *c, uint64_t generation, uint32_t flags)
+{
+	if (take_flags(c, generation, flags) & NFSC_REVOKED_FLAGS)
 		nfsc_tell(c, NFSC_REVOKED);
 }
 
@@ -444,7 +453,7 @@ static nfsstat4 split_sequence(struct nfsc *c, struct nfsc_compound *compound)
 		return seq->sr_status;
 	compound->status_flags = seq->sr_resok4.sr_status_flags;
 	note_target(c, seq->sr_resok4.sr_target_highest_slotid);
-	nfsc_note_flags(c, compound->status_flags);
+	nfsc_note_flags(c, compound->generation, compound->status_flags);
 	res->resarray.items++;
 	res->resarray.count--;
 	return NFS4_OK;
@@ -470,7 +479,7 @@ static int sequence_failed(
 	case NFS4ERR_BADSLOT:
 		/* The server and we disagree about this slot: start anew. */
 		if (!c->config.no_recovery)
-			nfsc_session_lost(c, use->generation);
+			nfsc_session_broken(c, use->generation);
 		return -EPROTO;
 	default:
 		return -EPROTO;

@@ -193,13 +193,24 @@ void nfsc_drop(struct nfsc *c)
 
 /* ---- repair ---- */
 
-void nfsc_session_lost(struct nfsc *c, uint64_t generation)
+static void end_session(struct nfsc *c, uint64_t generation, bool broken)
 {
 	scope_lock(&c->lock);
 	if (c->session.generation == generation && c->session.live) {
 		c->session.live = false;
+		c->session.broken = broken;
 		cond_broadcast(&c->cond);
 	}
+}
+
+void nfsc_session_lost(struct nfsc *c, uint64_t generation)
+{
+	end_session(c, generation, false);
+}
+
+void nfsc_session_broken(struct nfsc *c, uint64_t generation)
+{
+	end_session(c, generation, true);
 }
 
 static bool is_session_gone(int err)
@@ -242,6 +253,22 @@ static int repair_conn(struct nfsc *c)
 	return err;
 }
 
+/*
+ * Who gives up a session tells the server (18.46.3), or it stays there until
+ * the client id goes, which it prevents.
+ */
+static void destroy_broken(struct nfsc *c)
+{
+	bool broken;
+
+	lock_acquire(&c->lock);
+	broken = c->session.broken;
+	c->session.broken = false;
+	lock_release(&c->lock);
+	if (broken)
+		nfsc_destroy_session(c);
+}
+
 /* A session for the client id we have, or else for a new one. */
 static int repair_session(struct nfsc *c)
 {
@@ -251,6 +278,7 @@ static int repair_session(struct nfsc *c)
 		return 0;
 	if (c->config.no_recovery && c->established)
 		return -ECONNRESET;
+	destroy_broken(c);
 	if (c->has_clientid) {
 		err = nfsc_create_session(c);
 		if (err == 0 && !c->fresh)

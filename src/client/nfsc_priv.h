@@ -71,7 +71,8 @@ struct nfsc_cb_slot {
 
 struct nfsc_session {
 	uint64_t generation;
-	bool live; /* the server has it, as far as we know */
+	bool live;   /* the server has it, as far as we know */
+	bool broken; /* ... but it is of no use to us: not live either */
 	sessionid4 id;
 	channel_attrs4 fore, back;
 	bool backchannel;
@@ -146,6 +147,9 @@ int nfsc_ensure(struct nfsc *c, uint64_t generation, struct rpc_conn **ret);
 /* The session is gone as the server says; @generation saw it. */
 void nfsc_session_lost(struct nfsc *c, uint64_t generation);
 
+/* The server has it still, but we disagree about a slot: it has to go. */
+void nfsc_session_broken(struct nfsc *c, uint64_t generation);
+
 /* ---- nfsc_dial.c ---- */
 
 /* A new connection as the configuration says; 0 or -errno. */
@@ -158,8 +162,8 @@ int nfsc_learn_lease(struct nfsc *c);
 
 /* ---- nfsc_call.c ---- */
 
-/* Note what a SEQUENCE reply tells; without the lock. */
-void nfsc_note_flags(struct nfsc *c, uint32_t flags);
+/* Note what a SEQUENCE reply of that session tells; without the lock. */
+void nfsc_note_flags(struct nfsc *c, uint64_t generation, uint32_t flags);
 
 /* ---- nfsc_cb.c ---- */
 

@@ -464,6 +464,7 @@ static void test_keeper_binds_again(void **state)
 static void test_flags(void **state)
 {
 	struct fixture *f = *state;
+	struct fake_seen seen;
 	uint32_t flags;
 
 	connect_it(f);
@@ -477,6 +478,8 @@ static void test_flags(void **state)
 	fake_set_flags(f->fake, 0);
 	assert_int_equal(nfsc_renew(f->c, &flags), 0);
 	assert_int_equal(f->events[NFSC_NEW_SESSION], 1);
+	fake_read_seen(f->fake, &seen);
+	assert_int_equal(seen.destroyed_sessions, 1); /* the useless one */
 }
 
 /* ---- many at once ---- */
