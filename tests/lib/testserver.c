@@ -78,7 +78,8 @@ static void start_store(struct testserver *ts)
 	ts->store = fault_new(ts->below);
 	must(ts->store, "fault_new");
 	if (ts->options.overlap && ts->options.posix_path) {
-		ts->second = fault_new(open_posix(ts));
+		ts->second_below = open_posix(ts);
+		ts->second = fault_new(ts->second_below);
 		must(ts->second, "fault_new");
 	}
 }
@@ -88,6 +89,7 @@ static void stop_store(struct testserver *ts)
 	store_free(ts->second);
 	store_free(ts->store);
 	ts->second = ts->store = NULL;
+	ts->second_below = NULL;
 }
 
 /* A memory store has nothing but itself to begin with again. */

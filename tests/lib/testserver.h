@@ -40,6 +40,7 @@ struct testserver {
 	 * /two of `overlap`, over its own posix store; a memory store there is
 	 * only one of: NULL.
 	 */
+	struct store *second_below;
 	struct store *second;
 	struct export exports[2];
 	struct nfs_server_config config;

@@ -39,9 +39,10 @@
 #include "state/deleg.h"
 #include "testserver.h"
 
-#define PEERS 4
-#define TOPS  8
-#define NAMES 20
+#define PEERS   4
+#define TOPS    8
+#define EXPORTS 2 /* of the same files, with --overlap */
+#define NAMES   20
 /* Of those: two that share a cookie with others, in a narrow hash. */
 #define RARE       2
 #define NAME_QUIET NAMES /* made and removed at quiet points */
@@ -130,6 +131,7 @@ struct hold {
 	struct list link; /* peer's; under its lock */
 	struct peer *peer;
 	int top; /* index, or -1 */
+	int via; /* export */
 	struct nfsc_fh fh;
 	struct fileid dir;
 	struct terms terms;
@@ -172,6 +174,7 @@ struct peer {
 	struct nfsc_net *net; /* a machine of its own */
 	struct nfsc *client;
 	struct rand_stream rand;
+	int via; /* the export that it changes things through, this phase */
 	pthread_t thread, returner;
 	pthread_mutex_t lock;
 	pthread_cond_t work; /* a recall for the returner, or stop */
@@ -203,7 +206,8 @@ struct options {
 	uint64_t seed, ops;
 	unsigned ops_per_period, periods_per_phase;
 	const char *fault;
-	bool narrow; /* the cookie hash has 8 bits */
+	bool overlap; /* two exports of the same files */
+	bool narrow;  /* the cookie hash has 8 bits */
 	bool verbose;
 };
 
@@ -213,7 +217,7 @@ struct world {
 	struct weather weather;
 	struct peer peers[PEERS];
 	struct nfsc *referee; /* makes directories, quiet points */
-	struct nfsc_fh root, tops[TOPS];
+	struct nfsc_fh roots[EXPORTS], tops[EXPORTS][TOPS];
 	struct terms terms[PEERS][TOPS];
 	char names[NAMES + 1][NAME_LEN_MAX + 1];
 	pthread_barrier_t barrier;
@@ -342,6 +346,15 @@ static inline bool hold_is_ordered(const struct hold *h)
 	return terms_are_ordered(&h->terms);
 }
 
+/*
+ * Did its own client change this? What one does through another export it must
+ * hear of as of anybody's.
+ */
+static inline bool hold_is_own(const struct hold *h, int who)
+{
+	return who == h->peer->index && h->via == h->peer->via;
+}
+
 /* Does it hear of every change of an entry, its own included? */
 static inline bool hold_hears_all(const struct hold *h)
 {
@@ -351,9 +364,15 @@ static inline bool hold_hears_all(const struct hold *h)
 void hold_handlers(struct peer *p, struct nfsc_handlers *ret);
 void *hold_returner(void *peer);
 
-/* Ask for a delegation unless there is one; @top -1: not one of the tops. */
-void hold_ask(struct peer *p, int top, const struct nfsc_fh *dir,
+/*
+ * Ask for a delegation unless there is one; @top -1: not one of the tops. @via
+ * is the export of the handle.
+ */
+void hold_ask(struct peer *p, int top, int via, const struct nfsc_fh *dir,
 	const struct terms *terms);
+
+/* The same for a top, through one export or the other. */
+void hold_ask_top(struct peer *p, int top);
 
 /* Return one of them now, if any is live. */
 void hold_return_some(struct peer *p);
@@ -364,7 +383,7 @@ void hold_return_all(struct peer *p);
 /* Find out what was revoked, and let it go. */
 void hold_sweep(struct peer *p);
 
-/* Is somebody else than @p notified of changes of @dir now? */
+/* Is somebody notified of what @p changes in @dir now? */
 bool hold_is_watched(struct peer *p, const struct nfsc_fh *dir);
 
 void hold_free(struct hold *h);

@@ -59,9 +59,9 @@ static struct fileid id_of(struct world *w, const struct dircache_entry *listed)
 static bool is_unsure(const struct hold *h, const struct known *known,
 	const struct fileid *id)
 {
-	uint64_t own = spy_touched_by(id, h->peer->index);
-
-	return known->unsure || own > h->looked;
+	return known->unsure ||
+		(hold_is_own(h, h->peer->index) &&
+			spy_touched_by(id, h->peer->index) > h->looked);
 }
 
 static void look(struct hold *h, const struct dircache_entry *listed)
@@ -142,7 +142,7 @@ static bool has_set_it(const struct hold *h)
 	for (size_t i = 0; i < spy_count(); i++) {
 		const struct spy_change *c = spy_at(i);
 
-		if (c->kind == CHANGE_DIR_ATTRS && c->who == h->peer->index &&
+		if (c->kind == CHANGE_DIR_ATTRS && hold_is_own(h, c->who) &&
 			fileid_equal(&c->dir, &h->dir))
 			return true;
 	}

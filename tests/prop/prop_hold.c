@@ -26,8 +26,8 @@ static struct dircache *new_model(const struct hold *h)
 	return m;
 }
 
-static struct hold *hold_new(struct peer *p, int top, const struct nfsc_fh *dir,
-	const struct terms *terms)
+static struct hold *hold_new(struct peer *p, int top, int via,
+	const struct nfsc_fh *dir, const struct terms *terms)
 {
 	struct hold *h = calloc(1, sizeof(*h));
 
@@ -35,6 +35,7 @@ static struct hold *hold_new(struct peer *p, int top, const struct nfsc_fh *dir,
 		abort();
 	h->peer = p;
 	h->top = top;
+	h->via = via;
 	h->fh = *dir;
 	h->dir = prop_fileid(p->world, dir);
 	h->terms = *terms;
@@ -84,19 +85,24 @@ static struct hold *find_dir(struct peer *p, const struct nfsc_fh *dir)
 	return NULL;
 }
 
+static bool is_told_of(struct hold *h, int who, const struct fileid *dir)
+{
+	return h->state == HOLD_LIVE && hold_is_probed(h) &&
+		!hold_is_own(h, who) && fileid_equal(&h->dir, dir);
+}
+
 bool hold_is_watched(struct peer *p, const struct nfsc_fh *dir)
 {
+	struct fileid id = prop_fileid(p->world, dir);
 	bool found = false;
 
 	for (int i = 0; i < PEERS && !found; i++) {
 		struct peer *other = &p->world->peers[i];
 		struct hold *h;
 
-		if (other == p)
-			continue;
 		pthread_mutex_lock(&other->lock);
-		h = find_dir(other, dir);
-		found = h && h->state == HOLD_LIVE && hold_is_probed(h);
+		list_for_each_entry(h, &other->holds, link)
+			found |= is_told_of(h, p->index, &id);
 		pthread_mutex_unlock(&other->lock);
 	}
 	return found;
@@ -230,7 +236,7 @@ static void refused(struct hold *h, int err)
 	p->world->refusals++;
 }
 
-void hold_ask(struct peer *p, int top, const struct nfsc_fh *dir,
+void hold_ask(struct peer *p, int top, int via, const struct nfsc_fh *dir,
 	const struct terms *terms)
 {
 	/* The hold's own copy is the handlers': it is there before they are. */
@@ -244,7 +250,7 @@ void hold_ask(struct peer *p, int top, const struct nfsc_fh *dir,
 	pthread_mutex_unlock(&p->lock);
 	if (h || !terms->ask)
 		return;
-	h = hold_new(p, top, dir, terms);
+	h = hold_new(p, top, via, dir, terms);
 	pthread_mutex_lock(&p->lock);
 	list_add_tail(&p->holds, &h->link);
 	pthread_mutex_unlock(&p->lock);
@@ -261,6 +267,14 @@ void hold_ask(struct peer *p, int top, const struct nfsc_fh *dir,
 		take_up(h);
 	else
 		refused(h, err);
+}
+
+void hold_ask_top(struct peer *p, int top)
+{
+	struct world *w = p->world;
+	int via = w->options.overlap ? (int)prop_below(p, EXPORTS) : p->via;
+
+	hold_ask(p, top, via, &w->tops[via][top], &w->terms[p->index][top]);
 }
 
 /* ---- callbacks ---- */

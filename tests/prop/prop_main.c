@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- *	prop_dirdeleg [--posix] [--fault NAME] [--ops N] [--seed N] [--verbose]
+ *	prop_dirdeleg [--posix] [--overlap] [--fault NAME] [--ops N] [--seed N]
+ *		[--verbose]
  *
- * NAME is one of prop_weather.c's, "mixed" is all of them in turn. PROP_OPS and
+ * With --overlap there are two exports of the same files. NAME is one of prop_weather.c's, "mixed" is all of them in turn. PROP_OPS and
  * PROP_SEED overrule the options, for long runs of what CI runs for a moment.
  * What threads do depends on their timing, so a seed repeats the choices and
  * not always the failure.
@@ -62,6 +63,33 @@ uint64_t prop_below(struct peer *p, uint64_t bound)
 
 /* ---- phases ---- */
 
+static void find_roots(struct world *w)
+{
+	static const char *const paths[EXPORTS] = {"one", "two"};
+	int err = 0;
+
+	if (!w->options.overlap)
+		err = nfsc_lookup(
+			w->referee, NULL, NULL, 0, &w->roots[0], NULL);
+	for (int i = 0; i < EXPORTS && w->options.overlap && err == 0; i++)
+		err = nfsc_lookup_path(w->referee, paths[i], &w->roots[i]);
+	if (err)
+		prop_fail(w, "looking up the root: %d", err);
+}
+
+/* The same directory by the other export's handle. */
+static void find_again(struct world *w, int top, struct name name)
+{
+	int err;
+
+	if (!w->options.overlap)
+		return;
+	err = nfsc_lookup(
+		w->referee, &w->roots[1], &name, 1, &w->tops[1][top], NULL);
+	if (err)
+		prop_fail(w, "looking for a top: %d", err);
+}
+
 /* Fresh directories: recalls of earlier ones hold no grant off. */
 static void make_top(struct world *w, int top, struct rand_stream *rand)
 {
@@ -69,16 +97,18 @@ static void make_top(struct world *w, int top, struct rand_stream *rand)
 		SPY_UID_FIRST + (uint32_t)rand_stream_below(rand, PEERS);
 	struct setattr set = {.mask = SETATTR_MODE, .mode = 0777};
 	struct setattr own = {.mask = SETATTR_UID, .uid = owner};
+	struct nfsc_fh *fh = &w->tops[0][top];
 	char name[32];
 	int err;
 
 	snprintf(name, sizeof(name), "top-%u-%d", w->phase, top);
-	err = nfsc_mkdir(w->referee, &w->root, name_from_str(name), &set,
-		&w->tops[top], NULL);
+	err = nfsc_mkdir(
+		w->referee, &w->roots[0], name_from_str(name), &set, fh, NULL);
 	if (err == 0)
-		err = nfsc_setattr(w->referee, &w->tops[top], NULL, &own);
+		err = nfsc_setattr(w->referee, fh, NULL, &own);
 	if (err)
 		prop_fail(w, "making %s: %d", name, err);
+	find_again(w, top, name_from_str(name));
 }
 
 /* The first phase finds the server as it was started. */
@@ -90,6 +120,8 @@ static void start_server(struct world *w)
 	if (w->phase > 0)
 		testserver_up(&w->server);
 	spy_install(w->server.below);
+	if (w->server.second_below)
+		spy_install(w->server.second_below);
 	w->referee = peer_connect_as(w, 0, NULL);
 }
 
@@ -101,14 +133,9 @@ static void begin_phase(struct world *w)
 	if (w->options.verbose)
 		report_weather(w);
 	start_server(w);
-	if (w->phase == 0) {
-		int err =
-			nfsc_lookup(w->referee, NULL, NULL, 0, &w->root, NULL);
-
-		if (err)
-			prop_fail(w, "looking up the root: %d", err);
+	find_roots(w);
+	if (w->phase == 0)
 		names_choose(w);
-	}
 	terms_choose(w, &rand);
 	for (int i = 0; i < TOPS; i++)
 		make_top(w, i, &rand);
@@ -153,7 +180,8 @@ static void run_phase(struct world *w)
 static void start(struct world *w)
 {
 	struct testserver_options options = {
-		.posix_path = w->options.posix_path};
+		.posix_path = w->options.posix_path,
+		.overlap = w->options.overlap};
 
 	testserver_start(&w->server, &options);
 	pthread_barrier_init(&w->barrier, NULL, PEERS + 1);
@@ -191,6 +219,7 @@ static bool parse(int argc, char **argv, struct options *o)
 {
 	static const struct option longs[] = {
 		{"posix", no_argument, NULL, 'p'},
+		{"overlap", no_argument, NULL, 'l'},
 		{"fault", required_argument, NULL, 'f'},
 		{"ops", required_argument, NULL, 'o'},
 		{"seed", required_argument, NULL, 's'},
@@ -203,6 +232,8 @@ static bool parse(int argc, char **argv, struct options *o)
 	while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
 		if (c == 'p')
 			posix = true;
+		else if (c == 'l')
+			o->overlap = true;
 		else if (c == 'f')
 			o->fault = optarg;
 		else if (c == 'o')
@@ -267,10 +298,11 @@ int main(int argc, char **argv)
 		w.options.posix_path = make_export(path, sizeof(path));
 	w.options.ops = env_number("PROP_OPS", w.options.ops);
 	w.options.seed = env_number("PROP_SEED", w.options.seed);
-	printf("prop_dirdeleg%s%s --fault %s --ops %" PRIu64 " --seed %" PRIu64
-	       "\n",
+	printf("prop_dirdeleg%s%s%s --fault %s --ops %" PRIu64
+	       " --seed %" PRIu64 "\n",
 		w.options.narrow ? "_narrow" : "",
-		w.options.posix_path ? " --posix" : "", w.options.fault,
+		w.options.posix_path ? " --posix" : "",
+		w.options.overlap ? " --overlap" : "", w.options.fault,
 		w.options.ops, w.options.seed);
 	fflush(stdout);
 	start(&w);

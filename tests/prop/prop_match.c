@@ -31,7 +31,7 @@ struct match {
 static bool hears(const struct hold *h, const struct spy_change *c)
 {
 	return c->kind != CHANGE_DIR_ATTRS && hold_covers(h, c->kind) &&
-		(c->who != h->peer->index || hold_is_ordered(h));
+		(!hold_is_own(h, c->who) || hold_is_ordered(h));
 }
 
 static bool was_over(const struct spy_change *c, const struct moment *m)
@@ -66,7 +66,7 @@ static void check_uncovered(
 	bool held = c->seq > h->granted && !h->lost &&
 		(h->state != HOLD_ENDED || c->seq <= h->returning.seq);
 
-	if (held && !hold_covers(h, c->kind) && c->who != h->peer->index)
+	if (held && !hold_covers(h, c->kind) && !hold_is_own(h, c->who))
 		prop_fail(w,
 			"client %d, top %d: change %d of \"%.*s\" by %d "
 			"(%" PRIu64 ") while it was held without it",
@@ -404,7 +404,7 @@ static void apply_run(struct match *m, size_t from)
 
 	for (size_t i = 0; i < spy_count(); i++) {
 		struct spy_change *c = spy_at(i);
-		bool own = c->who == h->peer->index;
+		bool own = hold_is_own(h, c->who);
 
 		if (!fileid_equal(&c->dir, &h->dir) ||
 			c->kind == CHANGE_DIR_ATTRS)

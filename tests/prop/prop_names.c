@@ -44,15 +44,15 @@ static uint64_t cookie_of(struct world *w, const char *name)
 	bitmap4 none = {.beyond = false};
 	uint64_t cookie = 0;
 	struct nfsc_fh made;
-	int err = nfsc_mkdir(
-		w->referee, &w->root, name_from_str(name), NULL, &made, NULL);
+	int err = nfsc_mkdir(w->referee, &w->roots[0], name_from_str(name),
+		NULL, &made, NULL);
 
 	if (err == 0)
-		err = nfsc_readdir(w->referee, &w->root, &none, &page,
+		err = nfsc_readdir(w->referee, &w->roots[0], &none, &page,
 			take_cookie, &cookie);
 	if (err == 0)
 		err = nfsc_remove(
-			w->referee, &w->root, name_from_str(name), NULL);
+			w->referee, &w->roots[0], name_from_str(name), NULL);
 	if (err)
 		prop_fail(w, "looking for collisions: %d", err);
 	return cookie;

@@ -74,8 +74,8 @@ static bool find_child(
 	struct fattr4_values values;
 	size_t done;
 
-	if (nfsc_lookup(p->client, &p->world->tops[random_top(p)], &name, 1,
-		    ret, &done))
+	if (nfsc_lookup(p->client, &p->world->tops[p->via][random_top(p)],
+		    &name, 1, ret, &done))
 		return false;
 	bitmap4_set(&want, FATTR4_TYPE);
 	if (nfsc_getattr(p->client, ret, &want, &values))
@@ -92,7 +92,7 @@ static void random_dir(struct peer *p, struct nfsc_fh *ret)
 	if (prop_below(p, 12) == 0 && find_child(p, ret, &type) &&
 		type == OBJECT_DIR)
 		return;
-	*ret = p->world->tops[random_top(p)];
+	*ret = p->world->tops[p->via][random_top(p)];
 }
 
 /* ---- what ---- */
@@ -193,7 +193,7 @@ static void set_top(struct op *op)
 			.mode = modes[prop_below(
 				p, sizeof(modes) / sizeof(modes[0]))]};
 	note(op, "SETATTR",
-		nfsc_setattr(op->c, &p->world->tops[top], NULL, &set));
+		nfsc_setattr(op->c, &p->world->tops[p->via][top], NULL, &set));
 }
 
 /* ---- files ---- */
@@ -323,20 +323,16 @@ static void run(struct op *op)
 
 static void ask_sometimes(struct peer *p)
 {
-	struct world *w = p->world;
 	enum object_type type;
 	struct terms terms;
 	struct nfsc_fh dir;
-	int top;
 
-	if (prop_below(p, 15) == 0) {
-		top = random_top(p);
-		hold_ask(p, top, &w->tops[top], &w->terms[p->index][top]);
-	}
+	if (prop_below(p, 15) == 0)
+		hold_ask_top(p, random_top(p));
 	if (prop_below(p, 50) == 0 && find_child(p, &dir, &type) &&
 		type == OBJECT_DIR) {
 		terms = terms_random(&p->rand);
-		hold_ask(p, -1, &dir, &terms);
+		hold_ask(p, -1, p->via, &dir, &terms);
 	}
 	if (prop_below(p, 150) == 0 || atomic_exchange(&p->give_some, false))
 		hold_return_some(p);

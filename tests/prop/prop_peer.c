@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "prop.h"
 
+#include "state/client.h"
+
 static void ask_for_tops(struct peer *p)
 {
-	struct world *w = p->world;
-
 	for (int top = 0; top < TOPS; top++)
-		hold_ask(p, top, &w->tops[top], &w->terms[p->index][top]);
+		hold_ask_top(p, top);
 }
 
 static void run_period(struct peer *p)
@@ -66,18 +66,35 @@ void peer_connect(struct peer *p)
 	p->expiries = 0;
 	p->silences = 0;
 	p->mischief = 0;
+	p->via = p->world->options.overlap ? (int)prop_below(p, EXPORTS) : 0;
 	p->client = peer_connect_as(
 		p->world, SPY_UID_FIRST + (uint32_t)p->index, p);
+}
+
+static void fail_leaving(struct peer *p, uint64_t id, int err)
+{
+	struct client *c = client_find(p->world->server.server->state, id);
+
+	if (!c)
+		prop_fail(
+			p->world, "client %d is gone, but: %d", p->index, err);
+	prop_fail(p->world,
+		"client %d cannot leave: %d, with %u sessions, %u opens, "
+		"%u delegations, %u calls",
+		p->index, err, c->sessions_count, c->opens, c->dir_delegs,
+		c->calls_running);
 }
 
 /* Everything was returned: nothing is left that would keep its id. */
 void peer_leave(struct peer *p)
 {
-	int err = nfsc_leave(p->client);
+	struct nfsc_info info;
+	int err;
 
+	nfsc_read_info(p->client, &info);
+	err = nfsc_leave(p->client);
 	if (err)
-		prop_fail(
-			p->world, "client %d cannot leave: %d", p->index, err);
+		fail_leaving(p, info.clientid, err);
 	nfsc_free(p->client);
 	p->client = NULL;
 }

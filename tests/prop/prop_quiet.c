@@ -86,10 +86,10 @@ static void wait_for_all(struct world *w, bool probed)
 /* ---- what nobody can have missed ---- */
 
 static bool is_probed(
-	const struct nfsc_fh *done, size_t ndone, const struct nfsc_fh *dir)
+	const struct fileid *done, size_t ndone, const struct fileid *dir)
 {
 	for (size_t i = 0; i < ndone; i++) {
-		if (nfsc_fh_equal(&done[i], dir))
+		if (fileid_equal(&done[i], dir))
 			return true;
 	}
 	return false;
@@ -136,14 +136,14 @@ static bool is_told(struct hold *h)
 	return told;
 }
 
-static void note_probed(struct world *w, const struct nfsc_fh *dir)
+static void note_probed(struct world *w, const struct fileid *dir)
 {
 	struct hold *h;
 
 	for (int i = 0; i < PEERS; i++) {
 		pthread_mutex_lock(&w->peers[i].lock);
 		list_for_each_entry(h, &w->peers[i].holds, link) {
-			if (hold_is_probed(h) && nfsc_fh_equal(&h->fh, dir))
+			if (hold_is_probed(h) && fileid_equal(&h->dir, dir))
 				h->probed = true;
 		}
 		pthread_mutex_unlock(&w->peers[i].lock);
@@ -152,22 +152,22 @@ static void note_probed(struct world *w, const struct nfsc_fh *dir)
 
 static void probe_all(struct world *w)
 {
-	struct nfsc_fh done[256];
+	struct fileid done[256];
 	size_t n = 0;
 	struct hold *h;
 
 	for (int i = 0; i < PEERS; i++) {
 		/* Only states change beside us: the list is ours. */
 		list_for_each_entry(h, &w->peers[i].holds, link) {
-			if (!is_told(h) || is_probed(done, n, &h->fh))
+			if (!is_told(h) || is_probed(done, n, &h->dir))
 				continue;
 			if (probe(w, &h->fh) != 0) {
 				pthread_mutex_lock(&h->peer->lock);
 				lose(w, h);
 				pthread_mutex_unlock(&h->peer->lock);
 			} else if (n < sizeof(done) / sizeof(done[0])) {
-				note_probed(w, &h->fh);
-				done[n++] = h->fh;
+				note_probed(w, &h->dir);
+				done[n++] = h->dir;
 			}
 		}
 	}

@@ -58,7 +58,7 @@ static bool was_uncovered(const struct hold *h)
 	for (size_t i = 0; i < spy_attempts(); i++) {
 		const struct spy_attempt *a = spy_attempt_at(i);
 
-		if (a->who != h->peer->index && !hold_covers(h, a->kind) &&
+		if (!hold_is_own(h, a->who) && !hold_covers(h, a->kind) &&
 			was_held(h, a->seq) && fileid_equal(&a->dir, &h->dir))
 			return true;
 	}
@@ -70,7 +70,7 @@ static bool was_moved(const struct hold *h)
 	for (size_t i = 0; i < spy_count(); i++) {
 		const struct spy_change *c = spy_at(i);
 
-		if (c->verifier_moved && c->who != h->peer->index &&
+		if (c->verifier_moved && !hold_is_own(h, c->who) &&
 			was_held(h, c->seq) && fileid_equal(&c->dir, &h->dir))
 			return true;
 	}
