@@ -7,10 +7,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "client/nfsc_files.h"
+#include "state/deleg_count.h"
 #include "testserver.h"
 #include "watching.h"
 
@@ -51,10 +53,29 @@ static int teardown(void **state)
 	return 0;
 }
 
+/*
+ * On a busy machine the back channel may not answer in time for the first
+ * requests; they are refused, and made again after the watcher is ready.
+ */
+static void wait_until_held(struct fixture *f, unsigned count)
+{
+	struct deleg_stats stats;
+
+	for (int turn = 0; turn < 3000; turn++) {
+		deleg_stats_read(f->ts.server->state, &stats);
+		if (stats.type[DELEG_DIR].outstanding >= count)
+			return;
+		usleep(10000);
+	}
+	fail_msg("only %u of %u directories are held",
+		(unsigned)stats.type[DELEG_DIR].outstanding, count);
+}
+
 static void start(
 	struct fixture *f, const char *path, bool recursive, const char *ready)
 {
 	watching_start(&f->watching, &f->client, path, recursive, ready);
+	wait_until_held(f, strtoul(ready + strlen("READY "), NULL, 10));
 }
 
 static void expect_all(struct fixture *f, const char *lines)
