@@ -22,6 +22,8 @@ import socket
 import subprocess
 import tempfile
 import time
+import urllib.request
+from collections import Counter
 from pathlib import Path
 
 from guest import Guest, Knfsd
@@ -97,7 +99,7 @@ class Herald:
     def start(self) -> None:
         argv = [*self.prefix, build_dir() / "heraldd",
                 "--export", self.export, "--state-dir", self.dir / "state",
-                "--listen", f"127.0.0.1:{self.port}",
+                "--listen", f"127.0.0.1:{self.port}", "--metrics", "0",
                 "--lease", str(self.lease_s), "--verbose"]
         argv += [] if self.root_squash else ["--no-root-squash"]
         (self.dir / "state").mkdir(exist_ok=True)
@@ -112,7 +114,7 @@ class Herald:
         """The port, when it says that it serves and answers."""
         end = time.monotonic() + timeout
         while time.monotonic() < end:
-            said = re.search(r" serving .*\baddress=\S+:(\d+)",
+            said = re.search(r" serving path=.*\baddress=\S+:(\d+)",
                              self.log()[self._seen:])
             if said:
                 port = int(said[1])
@@ -156,6 +158,21 @@ class Herald:
             held[client] = verb == "granted"
         return {owners[client] for client, holds in held.items() if holds}
 
+    def metrics(self) -> dict[str, float]:
+        """What Prometheus would read: 'name{label="value"}' to number."""
+        at = re.findall(r" serving metrics address=(\S+)", self.log())[-1]
+        with urllib.request.urlopen(f"http://{at}/metrics", timeout=30) as r:
+            lines = r.read().decode().splitlines()
+        return {name: float(value) for name, value in (
+            s.rsplit(" ", 1) for s in lines if not s.startswith("#"))}
+
+    def recalls(self) -> Counter:
+        """Of directories, by reason, since the server started."""
+        found = ((re.fullmatch(r'herald_delegations_recalled_total\{'
+                               r'type="directory",reason="(\w+)"\}', name), n)
+                 for name, n in self.metrics().items())
+        return Counter({m[1]: int(n) for m, n in found if m and n})
+
     def problems(self) -> list[str]:
         return [line for line in self.log().splitlines()
                 if SERIOUS.search(line) or SANITIZER.search(line)]
@@ -178,10 +195,14 @@ class Herald:
         shutil.rmtree(self.dir, ignore_errors=True)
 
     def evidence(self) -> str:
-        tail = self.log().splitlines()[-40:]
-        state = self.process.poll()
-        return (f"heraldd {'runs' if state is None else f'ended: {state}'}; "
-                "its log ends:\n" + "\n".join("  " + s for s in tail))
+        """What it says of its clients and delegations, then the last lines."""
+        log, state = self.log().splitlines(), self.process.poll()
+        told = [s for s in log if re.search(r"Z \w+ +(client|delegation) ", s)
+                or not re.search("Z DEBUG ", s)]
+        return "\n  ".join([
+            f"heraldd {'runs' if state is None else f'ended: {state}'}; "
+            "its log, abridged:", *told[:100], "...", *told[-100:],
+            "and its end:", *log[-40:]])
 
 
 class KernelServer:

@@ -70,8 +70,10 @@ def writers(env):
         env.watches = {d: env.stack.enter_context(Watch(
             env.server.port, "/" + d, recursive=True))
             for d in ("w", "churn")}
-        for watch in env.watches.values():
-            watch.wait_ready()
+        env.watches["churn"].wait_held(env.server, "churn", "churn/one",
+                                       "churn/two")
+        env.watches["w"].wait_held(env.server, "w", *(
+            f"w/d{d}" for d in range(8)))
     churn = env.work("churn.py", 600, f"{env.B}/churn/one",
                      f"{env.B}/churn/two")
     jobs = []
@@ -98,12 +100,12 @@ def writers(env):
 
 
 @contextlib.contextmanager
-def watched(env, name):
+def watched(env, name, expected):
     """The watch of this directory, when it has heard all; ends it."""
     if env.server.name != "heraldd":
         raise Skip("knfsd's queue of three events is too short for this")
     with env.watches[name] as watch:
-        watch.settle()
+        watch.settle(expected=sum(map(len, expected.values())))
         equal(watch.rescans(), 0, f"RESCANs; it said {watch.notes}")
         yield watch
         watch.stop()
@@ -113,7 +115,7 @@ def watched(env, name):
 def churned(env):
     expected = expected_events(env.churned, "/churn")
     assert sum(map(len, expected.values())) > 500, expected
-    with watched(env, "churn") as watch:
+    with watched(env, "churn", expected) as watch:
         seen = watch.by_dir()
         for where in sorted(seen.keys() | expected.keys()):
             equal(seen[where], expected[where], where)
@@ -122,7 +124,7 @@ def churned(env):
 @suite.case("herald watch told all that the 8 processes did, once, in order")
 def watched_writers(env):
     expected = expected_events(env.changes, "/w")
-    with watched(env, "w") as watch:
+    with watched(env, "w", expected) as watch:
         seen = watch.by_dir()
         diag(f"{len(watch.events)} events")
         for where in sorted(seen.keys() | expected.keys()):

@@ -76,6 +76,19 @@ class Watch:
         self.wait("watching", lambda w: any(n.startswith("watching ")
                                             for n in w.notes), timeout)
 
+    def wait_held(self, server, *wheres, timeout=60) -> None:
+        """Until it has these directories delegated.
+
+        It is ready before, when the server refused at first."""
+        end = time.monotonic() + timeout
+        me = f" {self.process.pid} "
+        for where in wheres:
+            while not any(me in owner for owner in server.holders(where)):
+                if time.monotonic() > end:
+                    raise AssertionError(f"herald watch does not hold {where}"
+                                         f"\n{self.said()}")
+                time.sleep(0.1)
+
     def wait_event(self, *event, timeout=60) -> None:
         self.wait(f"{event}", lambda w: event in w.events, timeout)
 
@@ -83,8 +96,11 @@ class Watch:
         self.wait(f"note {text!r}", lambda w: any(text in n for n in w.notes),
                   timeout)
 
-    def settle(self, seconds=2.0) -> None:
-        """Until nothing more has come for a while."""
+    def settle(self, seconds=2.0, expected=0, timeout=60) -> None:
+        """Until nothing more has come for a while, and all that was expected
+        has, unless that takes too long."""
+        with self._cond:
+            self._cond.wait_for(lambda: len(self.events) >= expected, timeout)
         seen = -1
         while seen != len(self.events):
             seen = len(self.events)
