@@ -126,6 +126,24 @@ nfsstat4 op_get_dir_delegation(
 	return NFS4_OK;
 }
 
+/*
+ * Waiting takes a permit, so that another thread is there for the answer that
+ * is waited for, and for everybody else: an unmount returns all it has at once.
+ * Only some may wait, the others are told to come again.
+ */
+static nfsstat4 return_waiting(struct compound *c, struct stateid *sid)
+{
+	struct nfs_server *server = c->server;
+	nfsstat4 status = deleg_return(sid, &c->fh.id, false);
+
+	if (status != NFS4ERR_DELAY ||
+		!rpc_permit_try(server->rpc, &server->return_gate))
+		return status;
+	status = deleg_return(sid, &c->fh.id, true);
+	rpc_permit_give(server->rpc, &server->return_gate);
+	return status;
+}
+
 nfsstat4 op_delegreturn(
 	struct compound *c, const nfs_argop4 *arg, nfs_resop4 *res)
 {
@@ -139,7 +157,7 @@ nfsstat4 op_delegreturn(
 			STATEID_DELEG_DIR | STATEID_DELEG_FILE, &sid);
 	if (status != NFS4_OK)
 		return status;
-	status = deleg_return(sid, &c->fh.id);
+	status = return_waiting(c, sid);
 	stateid_put(sid);
 	return status;
 }

@@ -14,6 +14,9 @@
 /* How long a client may stay away and find its cache of what it wrote true. */
 #define CHANGE_LINGER_MS (10 * 60 * 1000)
 
+/* How many DELEGRETURNs may wait for their batch on a thread. */
+#define RETURNS_WAITING 16
+
 /* RPC header and credentials around a compound, generously. */
 #define RPC_OVERHEAD 1024
 
@@ -94,6 +97,11 @@ void nfs_server_config_default(struct nfs_server_config *config,
 	config->rpc.clock = clock;
 	config->rpc.timers = timers;
 	config->rpc.max_record = NFS_RECORD_MAX + RPC_OVERHEAD;
+	/*
+	 * A session that uses all its slots does not stop its connection from
+	 * being read: answers to callbacks come on it.
+	 */
+	config->rpc.max_calls = 2 * config->state.max_slots;
 }
 
 static int start_state(
@@ -159,6 +167,7 @@ int nfs_server_start(
 		return -ENOMEM;
 	cb_init(server);
 	server->end_job.run = run_end_slice;
+	server->return_gate.limit = RETURNS_WAITING;
 	server->clock = config->clock;
 	server->timers = config->timers;
 	memcpy(server->handle_key, config->handle_key,

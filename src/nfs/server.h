@@ -41,6 +41,8 @@ struct nfs_server {
 
 	struct nfs_counts counts;
 
+	struct rpc_gate return_gate; /* DELEGRETURNs that wait for a batch */
+
 	struct rpc_job end_job; /* runs state_end_slice() */
 	atomic_bool end_posted;
 

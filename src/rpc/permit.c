@@ -78,20 +78,31 @@ static bool wait_available_locked(struct rpc *rpc, struct rpc_gate *gate)
 	return true;
 }
 
-bool rpc_permit_take(struct rpc *rpc, struct rpc_gate *gate)
+static bool take(struct rpc *rpc, struct rpc_gate *gate, bool wait)
 {
 	bool taken;
 
 	scope_lock(&rpc->pool);
 	rpc->permit_waiters++;
 	replace_thread_locked(rpc);
-	taken = available_locked(rpc, gate) || wait_available_locked(rpc, gate);
+	taken = available_locked(rpc, gate) ||
+		(wait && wait_available_locked(rpc, gate));
 	rpc->permit_waiters--;
 	if (taken) {
 		rpc->permits_taken++;
 		gate->taken++;
 	}
 	return taken;
+}
+
+bool rpc_permit_take(struct rpc *rpc, struct rpc_gate *gate)
+{
+	return take(rpc, gate, true);
+}
+
+bool rpc_permit_try(struct rpc *rpc, struct rpc_gate *gate)
+{
+	return take(rpc, gate, false);
 }
 
 void rpc_permit_give(struct rpc *rpc, struct rpc_gate *gate)

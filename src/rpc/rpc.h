@@ -214,6 +214,10 @@ struct rpc_gate {
  * free. False: answer NFS4ERR_DELAY, nothing was done.
  */
 bool rpc_permit_take(struct rpc *rpc, struct rpc_gate *gate);
+
+/* The same without waiting. */
+bool rpc_permit_try(struct rpc *rpc, struct rpc_gate *gate);
+
 void rpc_permit_give(struct rpc *rpc, struct rpc_gate *gate);
 
 struct rpc_stats {

@@ -321,17 +321,17 @@ static bool flush_for_return(struct deleg *d)
 	return true;
 }
 
-/* Send what is pending and wait for its answer, as a mutator waits. */
+/* Send what is pending; with @wait, wait for its answer as a mutator waits. */
 enum drain {
 	DRAINED,
 	DRAIN_PENDING,
 	DRAIN_LATE, /* the client waited long enough: return it as it is */
 };
 
-static enum drain drain_for_return(struct deleg *d)
+static enum drain drain_for_return(struct deleg *d, bool wait)
 {
 	struct deleg_books *b = deleg_books(d);
-	uint64_t deadline;
+	uint64_t deadline, seen;
 
 	if (notifyq_is_idle(&d->queue))
 		return DRAINED;
@@ -340,15 +340,12 @@ static enum drain drain_for_return(struct deleg *d)
 		return DRAIN_LATE;
 	}
 	deadline = books_now_ms(b) + state_get_config(b->state)->recall_wait_ms;
-	for (;;) {
-		uint64_t seen = deleg_generation(b);
-
+	do {
+		seen = deleg_generation(b);
 		if (notifyq_is_idle(&d->queue))
 			return DRAINED;
-		if (!deleg_wait(b, seen, deadline))
-			return notifyq_is_idle(&d->queue) ? DRAINED
-							  : DRAIN_PENDING;
-	}
+	} while (wait && deleg_wait(b, seen, deadline));
+	return notifyq_is_idle(&d->queue) ? DRAINED : DRAIN_PENDING;
 }
 
 static nfsstat4 status_of_ended(const struct deleg *d)
@@ -391,14 +388,14 @@ static nfsstat4 return_drained(struct deleg *d, bool late)
 	return NFS4_OK;
 }
 
-nfsstat4 deleg_return(struct stateid *sid, const struct fileid *id)
+nfsstat4 deleg_return(struct stateid *sid, const struct fileid *id, bool wait)
 {
 	struct deleg *d = deleg_of(sid);
 	enum drain drain;
 
 	if (!is_on(d, id))
 		return NFS4ERR_BAD_STATEID;
-	drain = drain_for_return(d);
+	drain = drain_for_return(d, wait);
 	if (drain == DRAIN_PENDING)
 		return NFS4ERR_DELAY;
 	return return_drained(d, drain == DRAIN_LATE);

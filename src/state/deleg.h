@@ -87,9 +87,10 @@ static inline struct deleg *deleg_of(struct stateid *sid)
 
 /*
  * DELEGRETURN (18.6) of @sid on the object @id: OK, or DELAY while a batch is
- * pending (DD-15). Nothing is sent for it afterwards.
+ * pending (DD-15), which is sent at once. With @wait its answer is waited for
+ * first, as a mutator waits. Nothing is sent for it after OK.
  */
-nfsstat4 deleg_return(struct stateid *sid, const struct fileid *id);
+nfsstat4 deleg_return(struct stateid *sid, const struct fileid *id, bool wait);
 
 /*
  * End a delegation without the client: revoke it. With @keep the stateid stays

@@ -17,7 +17,7 @@
 #include "proto/nfs4.h"
 
 #define PEER_OPS   96
-#define PEER_SLOTS 16
+#define PEER_SLOTS 64
 
 /* Long enough for a machine under load; reached only when a test fails. */
 #define PEER_PATIENCE_MS 20000

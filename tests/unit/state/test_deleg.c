@@ -68,10 +68,12 @@ static void test_return(void **state)
 	struct fileid wrong = stage_dir(2);
 
 	begin(&t);
-	assert_int_equal(deleg_return(&t.d->sid, &wrong), NFS4ERR_BAD_STATEID);
+	assert_int_equal(
+		deleg_return(&t.d->sid, &wrong, true), NFS4ERR_BAD_STATEID);
 	assert_int_equal(t.d->state, DELEG_ACTIVE);
-	assert_int_equal(deleg_return(&t.d->sid, &t.id), NFS4_OK);
-	assert_int_equal(deleg_return(&t.d->sid, &t.id), NFS4ERR_BAD_STATEID);
+	assert_int_equal(deleg_return(&t.d->sid, &t.id, true), NFS4_OK);
+	assert_int_equal(
+		deleg_return(&t.d->sid, &t.id, true), NFS4ERR_BAD_STATEID);
 	add(&t, "x");
 	stage_pass(&t.st, 1000);
 	stage_assert_quiet(&t.st);
@@ -85,13 +87,13 @@ static void test_return_waits_for_what_is_pending(void **state)
 	begin(&t);
 	add(&t, "x");
 	/* The first try sends it at once. */
-	assert_int_equal(deleg_return(&t.d->sid, &t.id), NFS4ERR_DELAY);
+	assert_int_equal(deleg_return(&t.d->sid, &t.id, true), NFS4ERR_DELAY);
 	assert_int_equal(t.d->state, DELEG_ACTIVE);
 	assert_int_equal(t.st.notifies, 1);
-	assert_int_equal(deleg_return(&t.d->sid, &t.id), NFS4ERR_DELAY);
+	assert_int_equal(deleg_return(&t.d->sid, &t.id, true), NFS4ERR_DELAY);
 	assert_int_equal(t.st.notifies, 1);
 	stage_deliver(&t.st, t.d, "x", NULL);
-	assert_int_equal(deleg_return(&t.d->sid, &t.id), NFS4_OK);
+	assert_int_equal(deleg_return(&t.d->sid, &t.id, true), NFS4_OK);
 	assert_int_equal(stage_stats(&t.st).late_returns, 0);
 	end(&t);
 }
@@ -102,12 +104,12 @@ static void test_return_does_not_wait_for_ever(void **state)
 
 	begin(&t);
 	add(&t, "x");
-	assert_int_equal(deleg_return(&t.d->sid, &t.id), NFS4ERR_DELAY);
+	assert_int_equal(deleg_return(&t.d->sid, &t.id, true), NFS4ERR_DELAY);
 	assert_int_equal(take(&t, 8), 1);
 	stage_pass(&t.st, RETURN_FLUSH_MS - 1);
-	assert_int_equal(deleg_return(&t.d->sid, &t.id), NFS4ERR_DELAY);
+	assert_int_equal(deleg_return(&t.d->sid, &t.id, true), NFS4ERR_DELAY);
 	stage_pass(&t.st, 2);
-	assert_int_equal(deleg_return(&t.d->sid, &t.id), NFS4_OK);
+	assert_int_equal(deleg_return(&t.d->sid, &t.id, true), NFS4_OK);
 	assert_int_equal(stage_stats(&t.st).late_returns, 1);
 	/* The answer that comes now means nothing. */
 	batch_done(t.d, 0, BATCH_ERROR);
@@ -138,7 +140,7 @@ static void test_return_waits_a_moment_itself(void **state)
 	stage_pass(&t.st, 50);
 	assert_int_equal(take(&t, 8), 1);
 	pthread_create(&sender, NULL, deliver_soon, &t);
-	assert_int_equal(deleg_return(&t.d->sid, &t.id), NFS4_OK);
+	assert_int_equal(deleg_return(&t.d->sid, &t.id, true), NFS4_OK);
 	pthread_join(sender, NULL);
 	assert_int_equal(stage_stats(&t.st).late_returns, 0);
 	end(&t);
@@ -149,7 +151,7 @@ static void *return_it(void *arg)
 	struct one *t = arg;
 	static nfsstat4 status;
 
-	status = deleg_return(&t->d->sid, &t->id);
+	status = deleg_return(&t->d->sid, &t->id, true);
 	return &status;
 }
 
@@ -177,7 +179,7 @@ static void test_return_sees_what_came_in_between(void **state)
 	assert_int_equal(*(nfsstat4 *)status, NFS4ERR_DELAY);
 	assert_int_equal(t.d->state, DELEG_ACTIVE);
 	batch_done(deleg_ref(t.d), 1, BATCH_OK);
-	assert_int_equal(deleg_return(&t.d->sid, &t.id), NFS4_OK);
+	assert_int_equal(deleg_return(&t.d->sid, &t.id, true), NFS4_OK);
 	end(&t);
 }
 
@@ -299,10 +301,10 @@ static void test_nothing_waits_for_a_window_when_recalled(void **state)
 	stage_pass(&t.st, 50);
 	assert_int_equal(take(&t, 8), 1);
 	add(&t, "2");
-	assert_int_equal(deleg_return(&t.d->sid, &t.id), NFS4ERR_DELAY);
+	assert_int_equal(deleg_return(&t.d->sid, &t.id, true), NFS4ERR_DELAY);
 	batch_done(t.d, 1, BATCH_OK);
 	stage_deliver(&t.st, t.d, "2", NULL);
-	assert_int_equal(deleg_return(&t.d->sid, &t.id), NFS4_OK);
+	assert_int_equal(deleg_return(&t.d->sid, &t.id, true), NFS4_OK);
 	end(&t);
 }
 

@@ -56,7 +56,7 @@ static void test_dd16_refusals_have_a_reason(void **state)
 	assert_refused(&st, DELEG_REFUSED_RECALL_PENDING, 1);
 	struct fileid id = stage_dir(1);
 
-	assert_int_equal(deleg_return(&d->sid, &id), NFS4_OK);
+	assert_int_equal(deleg_return(&d->sid, &id, true), NFS4_OK);
 	assert_null(stage_grant(&st, c, 1, ASK_ALL));
 	assert_refused(&st, DELEG_REFUSED_HOLDOFF, 1);
 	client_end(other, CLIENT_END_ADMIN);
@@ -89,7 +89,7 @@ static void test_dd18_the_life_of_one(void **state)
 	assert_int_equal(stats.recalled[RECALL_ADMIN], 1);
 	assert_int_equal(stats.recalled[RECALL_OVERFLOW], 0);
 	stage_pass(&st, 3000);
-	assert_int_equal(deleg_return(&d->sid, &id), NFS4_OK);
+	assert_int_equal(deleg_return(&d->sid, &id, true), NFS4_OK);
 	stats = dir_stats(&st);
 	assert_int_equal(stats.outstanding, 0);
 	assert_int_equal(stats.being_recalled, 0);

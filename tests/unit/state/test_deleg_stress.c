@@ -202,7 +202,7 @@ static void give_back(struct record *rec, struct deleg *d)
 	struct state_stats before = stage_stats(&g.st);
 	nfsstat4 status;
 
-	status = deleg_return(&d->sid, &rec->dir->id);
+	status = deleg_return(&d->sid, &rec->dir->id, true);
 	if (status == NFS4_OK &&
 		before.late_returns == stage_stats(&g.st).late_returns)
 		rec->returned = at + 1;

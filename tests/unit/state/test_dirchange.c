@@ -32,7 +32,7 @@ static void give_back(struct deleg *d, unsigned dir)
 {
 	struct fileid id = stage_dir(dir);
 
-	assert_int_equal(deleg_return(&d->sid, &id), NFS4_OK);
+	assert_int_equal(deleg_return(&d->sid, &id, true), NFS4_OK);
 }
 
 static const uint32_t ask_of[CHANGE_KINDS] = {

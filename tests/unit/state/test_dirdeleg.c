@@ -46,7 +46,7 @@ static void test_grant(void **state)
 	assert_int_equal(c->dir_delegs, 1);
 	assert_int_equal(stage_stats(&st).dir_delegs, 1);
 	assert_int_equal(stage_stats(&st).grants, 1);
-	assert_int_equal(deleg_return(&d->sid, &id), NFS4_OK);
+	assert_int_equal(deleg_return(&d->sid, &id, true), NFS4_OK);
 	assert_int_equal(c->dir_delegs, 0);
 	assert_int_equal(stage_stats(&st).dir_delegs, 0);
 	deleg_put(d);
@@ -91,7 +91,7 @@ static void test_duplicates_are_refused(void **state)
 	deleg_put(stage_grant(&st, a, 3, ASK_ALL));
 	struct fileid id = stage_dir(1);
 
-	assert_int_equal(deleg_return(&d->sid, &id), NFS4_OK);
+	assert_int_equal(deleg_return(&d->sid, &id, true), NFS4_OK);
 	deleg_put(d);
 	d = stage_grant(&st, a, 1, ASK_ALL);
 	assert_non_null(d);
@@ -257,7 +257,8 @@ static void test_at_the_limit_the_heaviest_gives_its_oldest(void **state)
 	assert_null(stage_grant(&st, b, 100, ASK_ALL));
 	assert_int_equal(st.recalls, 2);
 	assert_ptr_not_equal(st.recall[0], st.recall[1]);
-	assert_int_equal(deleg_return(&st.recall[0]->sid, &oldest), NFS4_OK);
+	assert_int_equal(
+		deleg_return(&st.recall[0]->sid, &oldest, true), NFS4_OK);
 	take_many(&st, b, 100, 1);
 	end_limited(&st, a, b);
 }
@@ -326,14 +327,14 @@ static void test_conflict_holds_off(void **state)
 	/* Somebody waits: nobody is granted it meanwhile. */
 	stage_pass(&st, HOLDOFF_FIRST_MS + 1);
 	assert_null(stage_grant(&st, b, 1, ASK_ALL));
-	assert_int_equal(deleg_return(&d->sid, &id), NFS4_OK);
+	assert_int_equal(deleg_return(&d->sid, &id, true), NFS4_OK);
 	deleg_put(d);
 	/* Long enough ago by now. */
 	d = stage_grant(&st, a, 1, ASK_NOTHING);
 	assert_non_null(d);
 	assert_int_equal(
 		stage_change(&st, b, 1, CHANGE_ADD_ENTRY, "x"), NFS4ERR_DELAY);
-	assert_int_equal(deleg_return(&d->sid, &id), NFS4_OK);
+	assert_int_equal(deleg_return(&d->sid, &id, true), NFS4_OK);
 	deleg_put(d);
 	/* The second time it takes longer; the mutator comes first. */
 	assert_null(stage_grant(&st, a, 1, ASK_NOTHING));

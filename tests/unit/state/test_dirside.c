@@ -52,7 +52,7 @@ static void give_back(struct deleg *d)
 {
 	struct fileid id = stage_dir(1);
 
-	assert_int_equal(deleg_return(&d->sid, &id), NFS4_OK);
+	assert_int_equal(deleg_return(&d->sid, &id, true), NFS4_OK);
 	deleg_put(d);
 }
 

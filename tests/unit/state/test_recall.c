@@ -67,7 +67,8 @@ static void test_revoked_after_a_lease(void **state)
 	pass_alive(&t, 1001);
 	assert_int_equal(t.d->state, DELEG_REVOKED);
 	assert_int_equal(stateid_test(t.c, &t.wire), NFS4ERR_DELEG_REVOKED);
-	assert_int_equal(deleg_return(&t.d->sid, &t.id), NFS4ERR_DELEG_REVOKED);
+	assert_int_equal(
+		deleg_return(&t.d->sid, &t.id, true), NFS4ERR_DELEG_REVOKED);
 	assert_int_equal(t.c->revoked, 1);
 	assert_true(client_status_flags(t.c) &
 		SEQ4_STATUS_RECALLABLE_STATE_REVOKED);
@@ -106,7 +107,7 @@ static void test_sent_again_until_it_arrives(void **state)
 	answer(&t, RECALL_SENT);
 	pass_alive(&t, 10000);
 	stage_assert_quiet(&t.st);
-	assert_int_equal(deleg_return(&t.d->sid, &t.id), NFS4_OK);
+	assert_int_equal(deleg_return(&t.d->sid, &t.id, true), NFS4_OK);
 	assert_int_equal(t.c->revoked, 0);
 	pass_alive(&t, 2 * STAGE_LEASE_MS);
 	assert_int_equal(stage_stats(&t.st).revocations, 0);
@@ -154,7 +155,7 @@ static void test_returned_before_the_answer(void **state)
 
 	begin(&t, ASK_NOTHING);
 	recall_start(t.d, RECALL_ADMIN);
-	assert_int_equal(deleg_return(&t.d->sid, &t.id), NFS4_OK);
+	assert_int_equal(deleg_return(&t.d->sid, &t.id, true), NFS4_OK);
 	answer(&t, RECALL_UNKNOWN);
 	assert_int_equal(t.d->state, DELEG_RETURNED);
 	end(&t);

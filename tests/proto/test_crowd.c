@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: MIT */
+/* What one client does, or does not do, costs the others nothing. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "ask.h"
+#include "rig.h"
+#include "state/deleg.h"
+#include "testserver.h"
+
+#define BIT(n) (UINT32_C(1) << (n))
+#define ENTRIES                                               \
+	(BIT(NOTIFY4_ADD_ENTRY) | BIT(NOTIFY4_REMOVE_ENTRY) | \
+		BIT(NOTIFY4_RENAME_ENTRY) | BIT(NOTIFY4_GFLAG_EXTEND))
+
+#define DIRS PEER_SLOTS
+
+static void make_dir_for_all(struct peer *p, const char *name)
+{
+	nfs_argop4 *arg;
+
+	peer_begin(p);
+	ask_root(p);
+	arg = ask_create(p, name, NF4DIR);
+	arg->opcreate.createattrs = ask_attr_u32(p, FATTR4_MODE, 0777);
+	assert_int_equal(peer_call(p), NFS4_OK);
+}
+
+static nfsstat4 make_in(struct peer *p, const char *dir, const char *name)
+{
+	peer_begin(p);
+	ask_path(p, dir);
+	ask_create(p, name, NF4DIR);
+	return peer_call(p);
+}
+
+/* ---- an unmount: all delegations at once ---- */
+
+struct unmount {
+	struct testserver ts;
+	struct peer holder, other;
+	struct handle dirs[DIRS];
+	stateid4 sids[DIRS];
+	bool returned[DIRS];
+};
+
+/*
+ * DELEGRETURN waits for its batch as long as this: whoever is blocked by it
+ * does not answer before.
+ */
+#define WAIT_MS 10000
+
+/* Far fewer than take that long on the slowest machine. */
+#define OTHERS_CALLS 8
+
+static void patient(struct nfs_server_config *config)
+{
+	config->state.recall_wait_ms = WAIT_MS;
+	config->state.notify_window_ms = 3600 * 1000;
+}
+
+static void arrive_as_root(
+	struct peer *p, struct testserver *ts, const char *owner)
+{
+	peer_connect(p, ts->server);
+	p->owner = owner;
+	p->uid = 0;
+	p->gid = 0;
+	assert_int_equal(peer_exchange_id(p, 0), NFS4_OK);
+	assert_int_equal(
+		peer_create_session(p, CREATE_SESSION4_FLAG_CONN_BACK_CHAN),
+		NFS4_OK);
+	assert_int_equal(peer_reclaim_complete(p), NFS4_OK);
+}
+
+static void mount(struct unmount *u)
+{
+	struct testserver_options options = {.configure = patient};
+	char name[16];
+
+	testserver_start(&u->ts, &options);
+	arrive_as_root(&u->holder, &u->ts, "holder");
+	arrive_as_root(&u->other, &u->ts, "other");
+	for (int i = 0; i < DIRS; i++) {
+		snprintf(name, sizeof(name), "d%d", i);
+		make_dir_for_all(&u->holder, name);
+		u->dirs[i] = handle_of(&u->holder, name);
+		u->sids[i] = take_dir_delegation(&u->holder, name, ENTRIES);
+		assert_int_equal(make_in(&u->other, name, "x"), NFS4_OK);
+	}
+}
+
+static void send_return(struct unmount *u, int i)
+{
+	peer_begin(&u->holder);
+	u->holder.slot = i;
+	ask_fh(&u->holder, &u->dirs[i]);
+	ask_delegreturn(&u->holder, &u->sids[i]);
+	peer_send(&u->holder);
+}
+
+/* Callbacks are answered while it waits for the reply. */
+static void finish_return(struct unmount *u)
+{
+	nfsstat4 status = peer_finish(&u->holder);
+	int slot = peer_sequence(&u->holder)->sr_slotid;
+
+	if (status == NFS4ERR_DELAY) {
+		send_return(u, slot);
+		finish_return(u);
+		return;
+	}
+	assert_int_equal(status, NFS4_OK);
+	assert_false(u->returned[slot]);
+	u->returned[slot] = true;
+}
+
+static void dd15_an_unmount_blocks_nobody(void **state)
+{
+	static struct unmount u;
+	struct state_stats stats;
+	char name[16];
+
+	mount(&u);
+	for (int i = 0; i < DIRS; i++)
+		send_return(&u, i);
+	/* Their batches are on their way, and nobody answers them. */
+	for (int i = 0; i < OTHERS_CALLS; i++) {
+		snprintf(name, sizeof(name), "y%d", i);
+		assert_int_equal(make_in(&u.other, "d0", name), NFS4_OK);
+		assert_int_equal(peer_status_flags(&u.other), 0);
+	}
+	/* And none of them was ended for that. */
+	state_read_stats(u.ts.server->state, &stats);
+	assert_int_equal(stats.dir_delegs, DIRS);
+	for (int i = 0; i < DIRS; i++)
+		finish_return(&u);
+	state_read_stats(u.ts.server->state, &stats);
+	assert_int_equal(stats.dir_delegs, 0);
+	/* Each heard of its change first, or its patience ended (DD-15). */
+	assert_true(u.holder.events + stats.late_returns >= DIRS);
+	peer_fini(&u.holder);
+	peer_fini(&u.other);
+	testserver_stop(&u.ts);
+}
+
+/* ---- a client that answers no callback ---- */
+
+#define DEAF    4
+#define CHANGES 50
+
+static void dd24_a_deaf_client_costs_nobody_else(void **state)
+{
+	struct rig *r = *state;
+	static const char *const owners[DEAF] = {"a", "b", "c", "d"};
+	struct peer deaf[DEAF], healthy, other;
+	struct state_stats stats;
+	char name[16];
+
+	peer_init(&healthy, r->server, "healthy");
+	peer_init(&other, r->server, "other");
+	make_dir_for_all(&other, "told");
+	make_dir_for_all(&other, "recalled");
+	take_dir_delegation(&healthy, "told", ENTRIES);
+	for (int i = 0; i < DEAF; i++) {
+		peer_init(&deaf[i], r->server, owners[i]);
+		take_dir_delegation(&deaf[i], "told", ENTRIES);
+		take_dir_delegation(&deaf[i], "recalled", 0);
+		deaf[i].cb = PEER_CB_HOLD;
+	}
+	/* Who subscribed is waited for by nobody. */
+	for (int i = 0; i < CHANGES; i++) {
+		snprintf(name, sizeof(name), "n%d", i);
+		assert_int_equal(make_in(&other, "told", name), NFS4_OK);
+	}
+	peer_serve_until(&healthy, &healthy.events, CHANGES);
+	/* Who did not is waited for as long as a lease, there only. */
+	assert_int_equal(make_in(&other, "recalled", "x"), NFS4ERR_DELAY);
+	for (int s = 0; s < RIG_LEASE_MS / 1000 - 1; s += 10) {
+		rig_advance(r, 10000);
+		snprintf(name, sizeof(name), "s%d", s);
+		assert_int_equal(make_in(&other, "told", name), NFS4_OK);
+		peer_status_flags(&healthy);
+		for (int i = 0; i < DEAF; i++)
+			peer_status_flags(&deaf[i]);
+	}
+	rig_advance(r, 2000);
+	assert_int_equal(make_in(&other, "recalled", "x"), NFS4_OK);
+	peer_serve_until(
+		&healthy, &healthy.events, CHANGES + RIG_LEASE_MS / 10000);
+	assert_int_equal(healthy.recalls, 0);
+	/* Their CB_NOTIFYs ran out of time, and so did their recalls. */
+	state_read_stats(r->server->state, &stats);
+	assert_int_equal(stats.recalls_by_reason[RECALL_CONFLICT], DEAF);
+	assert_int_equal(stats.recalls_by_reason[RECALL_CALLBACK_ERROR], DEAF);
+	assert_true(stats.revocations >= DEAF);
+	for (int i = 0; i < DEAF; i++) {
+		assert_true(peer_status_flags(&deaf[i]) &
+			SEQ4_STATUS_RECALLABLE_STATE_REVOKED);
+		peer_fini(&deaf[i]);
+	}
+	peer_fini(&healthy);
+	peer_fini(&other);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(dd15_an_unmount_blocks_nobody),
+		cmocka_unit_test_setup_teardown(
+			dd24_a_deaf_client_costs_nobody_else, rig_setup,
+			rig_teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
