@@ -189,8 +189,13 @@ static void note_change(struct peer *p, const notify4 *change)
 
 	arena_init(&arena, PEER_ARENA);
 	notify4_read_init(&reader, change, &arena);
-	while (notify4_read_next(&reader, &event) == NOTIFY4_READ_EVENT)
+	while (notify4_read_next(&reader, &event) == NOTIFY4_READ_EVENT) {
 		note_handle(&p->cb_child, &event.values.fh);
+		p->overwrote = event.change.has_overwritten;
+		if (p->events < PEER_KINDS_KEPT)
+			p->kinds[p->events] = event.change.kind;
+		p->events++;
+	}
 	arena_fini(&arena);
 }
 
@@ -200,7 +205,6 @@ static void note_notify(struct peer *p, const CB_NOTIFY4args *args)
 	note_handle(&p->cb_fh, &args->cna_fh);
 	for (uint32_t i = 0; i < args->cna_changes.count; i++)
 		note_change(p, &args->cna_changes.items[i]);
-	p->events += args->cna_changes.count;
 	p->notifies++;
 }
 
@@ -236,7 +240,7 @@ static void put_cb_results(
 		.csr_sequenceid = seq->csa_sequenceid,
 		.csr_slotid = seq->csa_slotid,
 		.csr_highest_slotid = seq->csa_highest_slotid,
-		.csr_target_highest_slotid = seq->csa_highest_slotid,
+		.csr_target_highest_slotid = p->back.ca_maxrequests - 1,
 	};
 	bool more = args->argarray.count > 1;
 

@@ -15,9 +15,13 @@
 #include "base/arena.h"
 #include "nfs/server.h"
 #include "proto/nfs4.h"
+#include "vocab/change.h"
 
 #define PEER_OPS   96
 #define PEER_SLOTS 64
+
+/* The kinds of so many events are kept, the first ones. */
+#define PEER_KINDS_KEPT 64
 
 /* Long enough for a machine under load; reached only when a test fails. */
 #define PEER_PATIENCE_MS 20000
@@ -70,8 +74,10 @@ struct peer {
 	nfsstat4 cb_seq_status; /* of CB_SEQUENCE, when it is no probe */
 	nfsstat4 cb_status;     /* of the operation behind it */
 	unsigned probes, recalls, notifies, events;
-	stateid4 cb_stateid;    /* of the last CB_RECALL or CB_NOTIFY */
-	struct handle cb_fh;    /* likewise */
+	enum change_kind kinds[PEER_KINDS_KEPT]; /* of the events, in order */
+	bool overwrote;      /* the last event says that something was there */
+	stateid4 cb_stateid; /* of the last CB_RECALL or CB_NOTIFY */
+	struct handle cb_fh; /* likewise */
 	struct handle cb_child; /* of the entry that was notified last */
 	uint32_t cb_xid;        /* of the last callback: to answer by hand */
 	CB_SEQUENCE4args cb_sequence;
