@@ -26,7 +26,7 @@ static void drop(unsigned i)
 {
 	struct fileid id = stage_dir(i);
 
-	assert_int_equal(deleg_return(&held[i]->sid, &id), NFS4_OK);
+	assert_int_equal(deleg_return(&held[i]->sid, &id, true), NFS4_OK);
 	deleg_put(held[i]);
 	held[i] = NULL;
 }
