@@ -117,8 +117,9 @@ enum hold_state {
 /* What would explain a recall, found out at quiet points. */
 enum evidence {
 	EVIDENCE_UNCOVERED = 1 << 0, /* a change of a kind it does not hear */
-	EVIDENCE_MOVED = 1 << 1,     /* a verifier, by somebody else */
+	EVIDENCE_MOVED = 1 << 1,     /* a verifier */
 	EVIDENCE_DOOMED = 1 << 2,    /* somebody was about to remove it */
+	EVIDENCE_SET = 1 << 3,       /* ... to set its own attributes */
 };
 
 /* Of an entry of a model. */

@@ -53,6 +53,8 @@ static enum where where_is(const struct hold *h, const struct spy_change *c)
 		return MAYBE;
 	if (h->lost || (ended && !was_over(c, &h->returning)))
 		return MAYBE;
+	if (h->recalled && h->reason == RECALL_PERMISSION)
+		return MAYBE; /* no more names for it */
 	/* Its recall may have met its return, and never been sent. */
 	if ((h->recalled || ended) && weather_is_lenient(h->peer))
 		return MAYBE;

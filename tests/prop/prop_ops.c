@@ -183,12 +183,14 @@ static void set_child(struct op *op)
 /* Mostly where the holders want to hear of it. */
 static void set_top(struct op *op)
 {
-	static const uint32_t modes[] = {0777, 0757, 0737, 0717, 0707};
+	static const uint32_t modes[] = {0777, 0757, 0737, 0717, 0707, 0700};
 	struct peer *p = op->p;
 	struct setattr set = {.mask = SETATTR_MTIME_NOW};
 	int top = prop_below(p, 40) ? TOP_SETATTR : random_top(p);
 
-	if (prop_below(p, 2))
+	if (prop_below(p, 8) == 0)
+		set.mask = SETATTR_ATIME_NOW;
+	else if (prop_below(p, 2))
 		set = (struct setattr){.mask = SETATTR_MODE,
 			.mode = modes[prop_below(
 				p, sizeof(modes) / sizeof(modes[0]))]};

@@ -65,13 +65,28 @@ static bool was_uncovered(const struct hold *h)
 	return false;
 }
 
+/* Who cares for order hears of its own moving cookies, too. */
 static bool was_moved(const struct hold *h)
 {
 	for (size_t i = 0; i < spy_count(); i++) {
 		const struct spy_change *c = spy_at(i);
 
-		if (c->verifier_moved && !hold_is_own(h, c->who) &&
-			was_held(h, c->seq) && fileid_equal(&c->dir, &h->dir))
+		if (c->verifier_moved && was_held(h, c->seq) &&
+			(!hold_is_own(h, c->who) || hold_is_ordered(h)) &&
+			fileid_equal(&c->dir, &h->dir))
+			return true;
+	}
+	return false;
+}
+
+/* Its mode was, which may lock out whoever did it. */
+static bool was_set(const struct hold *h)
+{
+	for (size_t i = 0; i < spy_attempts(); i++) {
+		const struct spy_attempt *a = spy_attempt_at(i);
+
+		if (a->kind == CHANGE_DIR_ATTRS && was_held(h, a->seq) &&
+			fileid_equal(&a->dir, &h->dir))
 			return true;
 	}
 	return false;
@@ -85,6 +100,8 @@ static void gather_evidence(struct hold *h)
 		h->evidence |= EVIDENCE_MOVED;
 	if (spy_doomed(&h->dir) > h->born)
 		h->evidence |= EVIDENCE_DOOMED;
+	if (was_set(h))
+		h->evidence |= EVIDENCE_SET;
 }
 
 static bool is_recall_only(const struct hold *h)
@@ -108,6 +125,8 @@ static bool is_explained(const struct hold *h)
 		return changed && !is_recall_only(h);
 	case RECALL_DIRECTORY_REMOVED:
 		return h->evidence & EVIDENCE_DOOMED;
+	case RECALL_PERMISSION:
+		return h->evidence & EVIDENCE_SET;
 	case RECALL_OVERFLOW:
 		return weather->queue_events || weather->store_fails;
 	case RECALL_CALLBACK_ERROR:

@@ -112,11 +112,18 @@ void terms_make_want(struct hold *h)
 
 /* ---- the grant ---- */
 
-/* Who asks for kinds and gets none gets no flag either. */
+/*
+ * Changes of attributes are promised only of those that were named. Who asks
+ * for kinds and gets none gets no flag either.
+ */
 static uint32_t expected_types(const struct hold *h)
 {
 	uint32_t kinds = h->terms.kinds & dirdeleg_supported();
 
+	if (bitmap4_empty(&h->want.child_attrs))
+		kinds &= ~BIT(CHANGE_CHILD_ATTRS);
+	if (bitmap4_empty(&h->want.dir_attrs))
+		kinds &= ~BIT(CHANGE_DIR_ATTRS);
 	if (h->terms.kinds && !kinds)
 		return 0;
 	return kinds | (h->terms.extend ? BIT(NOTIFY4_GFLAG_EXTEND) : 0) |

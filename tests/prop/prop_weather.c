@@ -81,7 +81,7 @@ static void make_expire(struct weather *w, struct rand_stream *rand)
 
 static void make_neglect(struct weather *w, struct rand_stream *rand)
 {
-	mischief(w, MISCHIEF_NEGLECT, 100);
+	mischief(w, MISCHIEF_NEGLECT, 400);
 }
 
 /* Each client has its own bad habits, or none. */

@@ -388,7 +388,8 @@ static int setattr(struct store *s, const struct cred *cred,
 	struct attr attr = {.type = OBJECT_NONE};
 	int err = spy.below->setattr(s, cred, id, io, set);
 
-	if (err == 0)
+	/* The time of access alone is no change. */
+	if (err == 0 && set->mask & ~(uint32_t)SETATTR_ATIME_NOW)
 		spy.below->getattr(s, id, &attr);
 	if (attr.type == OBJECT_DIR)
 		note_set(cred, id);
