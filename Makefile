@@ -3,8 +3,9 @@
 
 PORT ?= 2049
 PYNFS_DIR ?=
+BENCH ?=
 
-.PHONY: all build run check check-pynfs docs format format-check clean
+.PHONY: all build run check check-pynfs bench docs format format-check clean
 
 all: build
 
@@ -33,6 +34,17 @@ check-pynfs: build
 docs: build
 	@ninja -C build docs
 
+# What Herald promises of its notifications, measured: BENCH="latency list"
+# chooses, BENCH=--quick only tries it out, see tests/perf/bench.py.
+bench:
+	@scripts/install-deps bench
+	@[ -f build-bench/build.ninja ] || meson setup build-bench \
+		--buildtype=release -Ddebug=true
+	@ninja -C build-bench heraldd herald tests/perf/create_cost \
+		tests/perf/list_huge
+	@if [ "$$(id -u)" = 0 ]; then sudo=; else sudo='sudo -n'; fi; \
+		$$sudo python3 tests/perf/bench.py $(BENCH)
+
 SOURCES = find src tests -name '*.[ch]' -print0
 FORMAT = xargs -0 -r clang-format-14
 
@@ -43,4 +55,4 @@ format-check:
 	@$(SOURCES) | $(FORMAT) --dry-run -Werror
 
 clean:
-	rm -rf build build-asan build-tsan build-fuzz
+	rm -rf build build-asan build-tsan build-fuzz build-bench

@@ -14,7 +14,6 @@
 struct bench_report {
 	const char *url;
 	uint32_t holders, directories, clients;
-	uint64_t visits; /* without holders: directories looked at */
 	const struct bench_plan *plan;
 	const struct bench_tally *tally;
 	struct bench_hold_stats hold;
