@@ -15,8 +15,9 @@ struct bench_options {
 	struct nfsurl url;
 	uint32_t holders, directories, clients;
 	double rate, seconds;
-	uint64_t burst; /* 0: changes at @rate */
-	pid_t server;   /* 0: look for it */
+	uint64_t burst;  /* 0: changes at @rate */
+	pid_t server;    /* 0: look for it */
+	bool attributes; /* want notifications of those, too */
 	bool json;
 };
 

@@ -41,6 +41,13 @@ static bool mark_heard(struct bench_deleg *d, uint64_t ordinal)
 	return true;
 }
 
+static bool is_about_attributes(const struct dircache_change *change)
+{
+	return change->kind == CHANGE_CHILD_ATTRS ||
+		change->kind == CHANGE_DIR_ATTRS ||
+		change->kind == CHANGE_COOKIE_VERIFIER;
+}
+
 static int hear_change(void *ctx, const struct dircache_change *change)
 {
 	struct hearing *hearing = ctx;
@@ -50,7 +57,9 @@ static int hear_change(void *ctx, const struct dircache_change *change)
 
 	/* A contradiction stays in the model and is found at the end. */
 	dircache_apply(d->model, change);
-	if (i == BENCH_NONE || i % t->plan->directories != d->directory)
+	if (is_about_attributes(change))
+		t->attributes++;
+	else if (i == BENCH_NONE || i % t->plan->directories != d->directory)
 		t->others++;
 	else if (mark_heard(d, i / t->plan->directories))
 		bench_tally_event(t, i, hearing->at_ns);

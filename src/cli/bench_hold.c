@@ -117,8 +117,21 @@ static uint32_t directory_of(const struct bench_hold *h, uint64_t i)
 	return (uint32_t)(i / h->config.holders);
 }
 
+static void want_attributes(struct nfsc_deleg_want *want)
+{
+	bitmap4_set(&want->child_attrs, FATTR4_CHANGE);
+	bitmap4_set(&want->child_attrs, FATTR4_SIZE);
+	bitmap4_set(&want->child_attrs, FATTR4_MODE);
+	bitmap4_set(&want->child_attrs, FATTR4_TIME_MODIFY);
+	bitmap4_set(&want->dir_attrs, FATTR4_CHANGE);
+	bitmap4_set(&want->dir_attrs, FATTR4_TIME_MODIFY);
+	bitmap4_set(&want->types, NOTIFY4_CHANGE_CHILD_ATTRS);
+	bitmap4_set(&want->types, NOTIFY4_CHANGE_DIR_ATTRS);
+	bitmap4_set(&want->types, NOTIFY4_CHANGE_COOKIE_VERIFIER);
+}
+
 /* What a watcher asks for: all that happens to entries, and which they are. */
-static void make_want(struct nfsc_deleg_want *want)
+static void make_want(const struct bench_hold *h, struct nfsc_deleg_want *want)
 {
 	*want = (struct nfsc_deleg_want){.signal = false};
 	bitmap4_set(&want->child_attrs, FATTR4_TYPE);
@@ -128,6 +141,8 @@ static void make_want(struct nfsc_deleg_want *want)
 	bitmap4_set(&want->types, NOTIFY4_ADD_ENTRY);
 	bitmap4_set(&want->types, NOTIFY4_RENAME_ENTRY);
 	bitmap4_set(&want->types, NOTIFY4_GFLAG_EXTEND);
+	if (h->config.attributes)
+		want_attributes(want);
 }
 
 /* Before any callback about it is served. */
@@ -151,7 +166,7 @@ static int grant_one(void *ctx, uint64_t i)
 	struct nfsc_deleg granted;
 	int err;
 
-	make_want(&want);
+	make_want(h, &want);
 	d->client = client_of(h, i);
 	d->directory = directory_of(h, i);
 	list_init(&d->on_recalled);
@@ -226,7 +241,7 @@ static int list_one(void *ctx, uint64_t i)
 
 	if (d->state != BENCH_HELD)
 		return 0;
-	make_want(&want);
+	make_want(h, &want);
 	err = model_new(h, d);
 	if (err == 0)
 		err = nfsc_readdir(d->client->nfsc,

@@ -17,6 +17,7 @@ struct bench_hold_config {
 	struct nfsc_config client; /* how to reach the server */
 	const struct nfsc_fh *dirs;
 	uint32_t directories, holders, clients; /* holders <= clients */
+	bool attributes; /* ask for notifications of those, too */
 	struct bench_tally *tally;
 	const atomic_bool *stop; /* give up when it becomes true */
 };

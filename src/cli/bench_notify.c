@@ -16,35 +16,32 @@
 
 static const char help[] =
 	"Usage: herald bench notify [OPTION]... nfs://HOST[:PORT]/PATH\n"
-	"Hold delegations of directories on an NFSv4.1 server, make changes "
-	"in\n"
-	"them as another client, and measure how the server tells of them.\n"
-	"Everything happens in a new directory below PATH, removed at the "
-	"end.\n"
+	"Hold delegations of directories on an NFSv4.1 server, make changes\n"
+	"in them as another client, and measure how the server tells of them.\n"
+	"Everything happens in a new directory below PATH, which is removed.\n"
 	"\n"
 	"  -d, --directories D  directories (1)\n"
 	"  -H, --holders H      holders of each (1); 0: the same without any\n"
 	"  -n, --clients N      clients that share them (H): a client holds a\n"
 	"                       directory once, so at least H\n"
-	"  -r, --rate C         changes a second, all directories together "
-	"(100);\n"
+	"  -a, --attributes     ask for notifications of attributes, too\n"
+	"  -r, --rate C         changes a second, in all directories (100);\n"
 	"                       0: hold them and change nothing\n"
 	"  -s, --seconds S      for so long (10)\n"
 	"  -b, --burst N        instead: N files created as fast as it goes\n"
-	"  -p, --server-pid P   the server's process, to measure its memory; "
-	"it\n"
-	"                       is found by itself on this machine\n"
+	"  -p, --server-pid P   the server's process, to measure its memory;\n"
+	"                       on this machine it is found without\n"
 	"      --json           one JSON object\n"
 	"      --help\n"
 	"\n"
-	"Exit status 1: it could not be measured, a change failed, or an "
-	"event\n"
-	"was lost.\n";
+	"Exit status 1: it could not be measured, a change failed, or an\n"
+	"event was lost.\n";
 
 static const struct option options[] = {
 	{"directories", required_argument, NULL, 'd'},
 	{"holders", required_argument, NULL, 'H'},
 	{"clients", required_argument, NULL, 'n'},
+	{"attributes", no_argument, NULL, 'a'},
 	{"rate", required_argument, NULL, 'r'},
 	{"seconds", required_argument, NULL, 's'},
 	{"burst", required_argument, NULL, 'b'},
@@ -110,6 +107,9 @@ static bool take(struct bench_options *o, int option, const char *value)
 		return take_u32("holders", value, 0, CLIENTS_MAX, &o->holders);
 	case 'n':
 		return take_u32("clients", value, 1, CLIENTS_MAX, &o->clients);
+	case 'a':
+		o->attributes = true;
+		return true;
 	case 'r':
 		return take_real("rate", value, 1e6, &o->rate);
 	case 's':
@@ -190,7 +190,7 @@ int bench_notify(int argc, char **argv)
 	int option, status;
 
 	while ((option = getopt_long(
-			argc, argv, "d:H:n:r:s:b:p:h", options, NULL)) != -1) {
+			argc, argv, "d:H:n:ar:s:b:p:h", options, NULL)) != -1) {
 		if (option == 'h') {
 			fputs(help, stdout);
 			return EXIT_OK;

@@ -128,6 +128,9 @@ static void text_events(const struct bench_report *r, FILE *to)
 		" callbacks, %.1f/s\n",
 		t->events, per_second(r, t->events), r->hold.callbacks,
 		per_second(r, r->hold.callbacks));
+	if (t->attributes)
+		fprintf(to, "             and %" PRIu64 " of attributes\n",
+			t->attributes);
 	if (t->again || t->others)
 		fprintf(to,
 			"             %" PRIu64 " told again, %" PRIu64
@@ -211,9 +214,10 @@ static void json_changes(const struct bench_report *r, FILE *to)
 	fprintf(to,
 		",\"events\":%" PRIu64 ",\"events_per_second\":%.3f"
 		",\"events_before_reply\":%" PRIu64 ",\"events_again\":%" PRIu64
-		",\"events_other\":%" PRIu64,
+		",\"events_other\":%" PRIu64
+		",\"events_of_attributes\":%" PRIu64,
 		t->events, per_second(r, t->events), t->early, t->again,
-		t->others);
+		t->others, t->attributes);
 	fprintf(to, ",\"callbacks\":%" PRIu64 ",\"callbacks_per_second\":%.3f",
 		r->hold.callbacks, per_second(r, r->hold.callbacks));
 	fprintf(to,

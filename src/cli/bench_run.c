@@ -114,6 +114,7 @@ static int connect_holders(struct bench *b)
 		.directories = o->directories,
 		.holders = o->holders,
 		.clients = o->clients,
+		.attributes = o->attributes,
 		.stop = b->stop,
 	};
 

@@ -34,7 +34,8 @@ struct bench_tally {
 	_Atomic uint64_t events;            /* matched, each holder's first */
 	_Atomic uint64_t early;             /* of those: before the reply */
 	_Atomic uint64_t last_event_ns;
-	_Atomic uint64_t again, others; /* told twice; about no change */
+	/* Told twice; about no change; about attributes, which we do not time. */
+	_Atomic uint64_t again, others, attributes;
 };
 
 /* NULL when out of memory. @plan is borrowed. */

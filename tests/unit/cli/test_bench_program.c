@@ -166,7 +166,7 @@ static void test_rate(void **state)
 {
 	struct fixture *f = *state;
 
-	start(f, "-d 3 -H 2 -n 5 -r 400 -s 1 --json");
+	start(f, "-d 3 -H 2 -n 5 -a -r 400 -s 1 --json");
 	assert_int_equal(finish(f), 0);
 	expect(f, "delegations", 6);
 	expect(f, "changes", 400);
