@@ -356,6 +356,15 @@ static inline bool hold_is_own(const struct hold *h, int who)
 	return who == h->peer->index && h->via == h->peer->via;
 }
 
+/* Was it given cookies and positions? */
+static inline bool hold_relies_on_cookies(const struct hold *h)
+{
+	return hold_is_ordered(h) &&
+		(hold_covers(h, CHANGE_ADD_ENTRY) ||
+			hold_covers(h, CHANGE_REMOVE_ENTRY) ||
+			hold_covers(h, CHANGE_RENAME_ENTRY));
+}
+
 /* Does it hear of every change of an entry, its own included? */
 static inline bool hold_hears_all(const struct hold *h)
 {

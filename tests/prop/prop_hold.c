@@ -9,6 +9,7 @@
 #include "client/dirnotify.h"
 #include "state/client.h"
 #include "state/deleg_private.h"
+#include "state/dirdeleg.h"
 
 /* For one CB_NOTIFY. */
 #define EVENT_ARENA (1024 * 1024)
@@ -24,6 +25,16 @@ static struct dircache *new_model(const struct hold *h)
 	if (!m)
 		abort();
 	return m;
+}
+
+/* In a narrow hash cookies may move before the recall for it is here. */
+static bool is_fed(const struct hold *h)
+{
+	const uint32_t moves = UINT32_C(1) << CHANGE_COOKIE_VERIFIER;
+
+	return hold_hears_all(h) &&
+		(!h->peer->world->options.narrow ||
+			(h->terms.kinds & dirdeleg_supported() & moves));
 }
 
 static struct hold *hold_new(struct peer *p, int top, int via,
@@ -42,8 +53,7 @@ static struct hold *hold_new(struct peer *p, int top, int via,
 	h->reason = -1;
 	list_init(&h->events);
 	h->model = new_model(h);
-	/* In a narrow hash cookies may move before the recall is here. */
-	if (hold_hears_all(h) && !p->world->options.narrow) {
+	if (is_fed(h)) {
 		h->live = new_model(h);
 		dircache_fill_begin(h->live);
 	}

@@ -294,20 +294,70 @@ static void apply_own(struct match *m, const struct spy_change *c)
 	note_snap(m, c, false);
 }
 
-/*
- * A verifier that moved takes all cookies with it. Others are recalled for it,
- * but perhaps only in a moment; who did it itself has to know.
- */
-static void apply_move(struct match *m, const struct spy_change *c)
+/* ---- a verifier that moved ---- */
+
+/* Who relies on cookies is told of its own moving them, too. */
+static bool hears_move(const struct hold *h, const struct spy_change *c)
+{
+	return hold_covers(h, CHANGE_COOKIE_VERIFIER) &&
+		(!hold_is_own(h, c->who) || hold_relies_on_cookies(h));
+}
+
+static struct event *next_move(struct match *m)
+{
+	struct event *e;
+
+	list_for_each_entry(e, &m->h->events, link) {
+		if (!e->applied && e->change.kind == CHANGE_COOKIE_VERIFIER)
+			return e;
+	}
+	return NULL;
+}
+
+/* It takes all cookies with it; who is not told has to know. */
+static void suppose_move(struct match *m, const struct spy_change *c)
 {
 	struct dircache_change move = {
 		.kind = CHANGE_COOKIE_VERIFIER,
 		.old_verifier = dircache_verifier(m->h->model),
-		.new_verifier = c->seq,
+		.new_verifier = c->new_verifier,
 	};
 
 	m->h->unsure = true;
 	apply(m, &move);
+}
+
+static void apply_move(struct match *m, const struct spy_change *c)
+{
+	struct event *e = hears_move(m->h, c) ? next_move(m) : NULL;
+
+	if (e && e->change.old_verifier == c->old_verifier &&
+		e->change.new_verifier == c->new_verifier) {
+		e->applied = true;
+		apply(m, &e->change);
+		return;
+	}
+	if (hears_move(m->h, c) && where_is(m->h, c) == SURELY_IN) {
+		show(m);
+		prop_fail(m->w,
+			"client %d, top %d was not told that a verifier "
+			"moved (%" PRIu64 ")",
+			m->h->peer->index, m->h->top, c->seq);
+	}
+	suppose_move(m, c);
+}
+
+/* None of those that were told may be left. */
+static void check_moves(struct match *m)
+{
+	const struct event *e = next_move(m);
+
+	if (!e)
+		return;
+	show(m);
+	prop_fail(m->w,
+		"client %d, top %d was told of a verifier that never moved",
+		m->h->peer->index, m->h->top);
 }
 
 /* ---- attributes in between ---- */
@@ -366,7 +416,7 @@ static void apply_attrs(
 	if (e->change.kind == CHANGE_CHILD_ATTRS && window &&
 		is_in_window(window, e->change.entry.name))
 		be_unsure(m, window);
-	else if (e->change.kind != CHANGE_COOKIE_VERIFIER)
+	else
 		apply(m, &e->change);
 }
 
@@ -380,7 +430,7 @@ static struct event *next_entry(
 		if (is_of_entry(e))
 			return e;
 		*at = e->link.next;
-		if (!e->applied)
+		if (!e->applied && e->change.kind != CHANGE_COOKIE_VERIFIER)
 			apply_attrs(m, e, window);
 	}
 	return NULL;
@@ -428,6 +478,7 @@ static void apply_run(struct match *m, size_t from)
 			apply_move(m, c);
 	}
 	next_entry(m, &at, &window);
+	check_moves(m);
 }
 
 static void see_run(struct match *m, size_t from)

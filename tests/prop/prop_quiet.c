@@ -264,6 +264,10 @@ static void compare(struct world *w, const struct hold *h,
 		prop_fail(w, "client %d, top %d, types %x, %s model: %s",
 			h->peer->index, h->top, h->deleg.types.word[0],
 			model == h->live ? "live" : "ordered", why);
+	if (hold_covers(h, CHANGE_COOKIE_VERIFIER) &&
+		dircache_verifier(model) != dircache_verifier(listing))
+		prop_fail(w, "client %d, top %d does not know the verifier",
+			h->peer->index, h->top);
 	w->counts.models++;
 }
 

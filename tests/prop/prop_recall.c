@@ -72,7 +72,8 @@ static bool was_moved(const struct hold *h)
 		const struct spy_change *c = spy_at(i);
 
 		if (c->verifier_moved && was_held(h, c->seq) &&
-			(!hold_is_own(h, c->who) || hold_is_ordered(h)) &&
+			(!hold_is_own(h, c->who) ||
+				hold_relies_on_cookies(h)) &&
 			fileid_equal(&c->dir, &h->dir))
 			return true;
 	}

@@ -173,6 +173,8 @@ static void note_position(struct spy_change *c, const struct dir_change *change)
 	}
 	c->last = change->last;
 	c->verifier_moved = change->verifier_moved;
+	c->old_verifier = change->old_verifier;
+	c->new_verifier = change->new_verifier;
 }
 
 static void note_locked(const struct cred *cred, const struct fileid *dir,

@@ -35,6 +35,7 @@ struct spy_change {
 	struct spy_name name, old, previous;
 	uint64_t cookie, old_cookie, overwritten_cookie, previous_cookie;
 	struct fileid child, overwritten;
+	uint64_t old_verifier, new_verifier;
 	bool has_overwritten, has_previous, last, verifier_moved;
 	bool seen; /* for the test: some holder was told */
 };
