@@ -217,7 +217,10 @@ uint32_t cbsession_max_request(struct client *c)
 
 /* ---- slots ---- */
 
-/* A free slot, one without doubts first; NULL when all are in use. */
+/*
+ * A free slot, one without doubts first, last one that its client may be busy
+ * with for ever; NULL when all are in use.
+ */
 static struct cb_slot_state *find_slot_locked(struct session *ss)
 {
 	struct cb_slot_state *doubtful = NULL;
@@ -229,7 +232,7 @@ static struct cb_slot_state *find_slot_locked(struct session *ss)
 			continue;
 		if (!slot->uncertain)
 			return slot;
-		if (!doubtful)
+		if (!doubtful || slot->delayed < doubtful->delayed)
 			doubtful = slot;
 	}
 	return doubtful;
@@ -374,6 +377,7 @@ static void note_outcome_locked(struct session *ss, struct cb_slot_state *slot,
 	case CB_ANSWERED:
 		slot->seqid = taken->seqid;
 		slot->uncertain = false;
+		slot->delayed = 0;
 		ss->back_verified = true;
 		set_target_locked(ss, taken->target_highest);
 		break;
@@ -388,6 +392,7 @@ static void note_outcome_locked(struct session *ss, struct cb_slot_state *slot,
 		if (slot->uncertain)
 			slot->seqid = taken->seqid;
 		slot->uncertain = false;
+		slot->delayed = 0;
 		break;
 	case CB_TIMED_OUT:
 		ss->back_failed = true;
@@ -399,6 +404,9 @@ static void note_outcome_locked(struct session *ss, struct cb_slot_state *slot,
 		slot->uncertain = true;
 		break;
 	case CB_SEQ_DELAY:
+		if (slot->uncertain && slot->delayed < UINT8_MAX)
+			slot->delayed++;
+		break;
 	case CB_NOT_SENT:
 		break;
 	}

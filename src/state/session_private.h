@@ -43,7 +43,8 @@ struct session_conn {
 struct cb_slot_state {
 	uint32_t seqid; /* of the last request that was answered */
 	bool busy;
-	bool uncertain; /* the next one may have been seen already */
+	bool uncertain;  /* the next one may have been seen already */
+	uint8_t delayed; /* how often its client said DELAY to that doubt */
 };
 
 struct session {

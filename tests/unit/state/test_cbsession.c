@@ -186,6 +186,35 @@ static void test_slot_in_doubt(void **arg)
 	world_free(w);
 }
 
+/* One that its client is still busy with does not keep the others waiting. */
+static void test_slots_in_doubt_take_turns(void **arg)
+{
+	struct world *w = world_new();
+	struct peer p;
+	struct cb_slot slot, all[4];
+
+	peer_connect(w, &p, "a");
+	for (int i = 0; i < 4; i++)
+		all[i] = take(&p);
+	for (int i = 0; i < 4; i++)
+		cbsession_slot_give(&all[i], CB_CONN_LOST);
+	assert_int_equal(bind_both(&p, p.conn), NFS4_OK);
+	slot = take(&p);
+	assert_int_equal(slot.slot, 0);
+	assert_true(slot.uncertain);
+	cbsession_slot_give(&slot, CB_SEQ_DELAY);
+	slot = take(&p);
+	assert_int_equal(slot.slot, 1);
+	assert_true(slot.uncertain);
+	cbsession_slot_give(&slot, CB_ANSWERED);
+	slot = take(&p);
+	assert_int_equal(slot.slot, 1);
+	assert_false(slot.uncertain);
+	cbsession_slot_give(&slot, CB_ANSWERED);
+	peer_drop(&p);
+	world_free(w);
+}
+
 static void test_connection_gone_while_sending(void **arg)
 {
 	struct world *w = world_new();
@@ -545,6 +574,7 @@ int main(void)
 		cmocka_unit_test(test_answer_renews),
 		cmocka_unit_test(test_retry_on_other_connection),
 		cmocka_unit_test(test_slot_in_doubt),
+		cmocka_unit_test(test_slots_in_doubt_take_turns),
 		cmocka_unit_test(test_connection_gone_while_sending),
 		cmocka_unit_test(test_session_destroyed_while_sending),
 		cmocka_unit_test(test_client_ends_while_waiting),
