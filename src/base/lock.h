@@ -28,6 +28,7 @@ enum lock_rank {
 	LOCK_NOTIFYQ,     /* one delegation's queue */
 	LOCK_RECALL,      /* the list of outstanding recalls */
 	LOCK_STORE,       /* a store's own tables (memory store: its tree) */
+	LOCK_WATCH,       /* what a store watches for outside changes */
 	LOCK_DIRINDEX,    /* one directory's listing index */
 	LOCK_FDCACHE,     /* handle to descriptor cache */
 	LOCK_CONNS,       /* the list of connections */

@@ -11,16 +11,22 @@
 
 #include "store/posix_impl.h"
 
+/* How long the reader of outside changes lets them gather. */
+#define WATCH_GATHER_MS 5
+
 static void posix_free(struct store *s)
 {
 	struct posix *p = posix_of(s);
 
+	posix_observe(s, NULL);
 	fh_cache_fini(&p->cache);
 	posix_pins_free(p->own_pins);
 	if (p->root_fd >= 0)
 		close(p->root_fd);
 	if (p->tree_fd >= 0)
 		close(p->tree_fd);
+	if (p->outer_fd >= 0)
+		close(p->outer_fd);
 	free(p);
 }
 
@@ -118,35 +124,6 @@ void posix_unpin(struct store *s, const struct fileid *id)
 	fh_unpin(&posix_of(s)->cache, id);
 }
 
-static int posix_observe(struct store *s, const struct store_observer *observer)
-{
-	return observer ? -EOPNOTSUPP : 0;
-}
-
-static int posix_watch(
-	struct store *s, const struct fileid *id, enum store_watch what)
-{
-	return -EOPNOTSUPP;
-}
-
-static void posix_unwatch(
-	struct store *s, const struct fileid *id, enum store_watch what)
-{
-}
-
-static void posix_read_watch_stats(
-	struct store *s, struct store_watch_stats *ret)
-{
-}
-
-static void posix_note_outside(
-	struct store *s, const struct fileid *dir, struct dir_change *change)
-{
-	struct posix *p = posix_of(s);
-
-	dirindex_note(p->index, &p->source, dir, change);
-}
-
 static const struct store_ops posix_ops = {
 	.free = posix_free,
 	.root = posix_root,
@@ -234,7 +211,11 @@ struct store *posix_new(
 	p->index = options->index;
 	p->source = (struct dirindex_source){
 		.scan = posix_scan, .ctime = posix_dir_ctime, .store = p};
+	p->watch = options->watch;
+	if (!p->watch.gather_ms)
+		p->watch.gather_ms = WATCH_GATHER_MS;
 	p->tree_fd = -1;
+	p->outer_fd = -1;
 	p->root_fd = -1;
 	umask(0); /* modes are the clients' */
 	if (posix_start(p, options->path, why, why_size) != 0) {

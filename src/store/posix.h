@@ -23,6 +23,15 @@ struct posix_pins;
 struct posix_pins *posix_pins_new(void);
 void posix_pins_free(struct posix_pins *p);
 
+/* Of watching for outside changes; all 0 is right. */
+struct posix_watch_options {
+	/* Objects marked at a time; 0: what the kernel allows one user. */
+	uint64_t max_marks;
+	/* Report this long after a change at the most; 0: 5. */
+	unsigned gather_ms;
+	bool limited_queue; /* for tests: one that overflows */
+};
+
 struct posix_options {
 	const char *path;        /* the directory to export */
 	struct clock *clock;     /* borrowed */
@@ -33,6 +42,7 @@ struct posix_options {
 	 * work uses up to six of them, and up to four more.
 	 */
 	unsigned max_fds;
+	struct posix_watch_options watch;
 };
 
 /*

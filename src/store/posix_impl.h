@@ -3,7 +3,8 @@
  * The inside of a posix store, shared by its files: posix.c (start, end),
  * posix_start.c (checks at start), posix_id.c (fileids), posix_name.c
  * (lookups), posix_check.c (dry checks), posix_change.c (entry changes),
- * posix_attr.c, posix_io.c, posix_xattr.c. Nobody else includes it.
+ * posix_attr.c, posix_io.c, posix_xattr.c, posix_watch.c (outside changes).
+ * Nobody else includes it.
  *
  * The way of every call: find the object as the server (posix_path, by its
  * handle), act on its descriptor as the caller (scope_caller), keep the books
@@ -19,6 +20,7 @@
 #include <sys/vfs.h>
 
 #include "store/dirindex.h"
+#include "store/posix.h"
 #include "store/posix_cred.h"
 #include "store/posix_fh.h"
 #include "store/store.h"
@@ -36,9 +38,10 @@ struct posix {
 	struct dirindex_source source;
 	struct posix_pins *own_pins; /* NULL: they are shared */
 	struct fh_cache cache;
-	int tree_fd; /* O_PATH: the export's root; of our clone if cloned */
-	int root_fd; /* the same, open for reading: names the mount */
-	bool cloned; /* the kernel keeps `..` inside */
+	int tree_fd;  /* O_PATH: the export's root; of our clone if cloned */
+	int outer_fd; /* O_PATH: above the root, if on its file system; or -1 */
+	int root_fd;  /* the same, open for reading: names the mount */
+	bool cloned;  /* the kernel keeps `..` inside */
 	bool can_switch;
 	bool has_xattrs;
 	bool guards_links;           /* fs.protected_hardlinks */
@@ -48,6 +51,8 @@ struct posix {
 	uint64_t max_file_size;
 	struct fileid root;
 	struct statx root_stat; /* device and inode of the root */
+	struct posix_watch_options watch;
+	struct watcher *watcher; /* NULL: nobody observes */
 };
 
 static inline struct posix *posix_of(struct store *s)
@@ -263,5 +268,14 @@ int posix_xattr_remove(struct store *s, const struct cred *cred,
 
 int posix_pin(struct store *s, const struct fileid *id);
 void posix_unpin(struct store *s, const struct fileid *id);
+
+int posix_observe(struct store *s, const struct store_observer *observer);
+int posix_watch(
+	struct store *s, const struct fileid *id, enum store_watch what);
+void posix_unwatch(
+	struct store *s, const struct fileid *id, enum store_watch what);
+void posix_read_watch_stats(struct store *s, struct store_watch_stats *ret);
+void posix_note_outside(
+	struct store *s, const struct fileid *dir, struct dir_change *change);
 
 #endif

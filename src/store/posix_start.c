@@ -107,6 +107,36 @@ static int open_root(struct posix *p, const char *path, const struct excuse *x)
 	return 0;
 }
 
+static bool same_object(const struct statx *a, const struct statx *b)
+{
+	return a->stx_ino == b->stx_ino &&
+		a->stx_dev_major == b->stx_dev_major &&
+		a->stx_dev_minor == b->stx_dev_minor;
+}
+
+/*
+ * What is above the root: its mark tells of the root's removal. The top of a
+ * file system has nothing above it, and cannot be removed.
+ */
+static void open_outer(struct posix *p, const char *path)
+{
+	scope_fd int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	struct statx up;
+	int outer;
+
+	if (fd < 0)
+		return;
+	outer = openat(fd, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (outer < 0)
+		return;
+	if (posix_stat(outer, &up) == 0 && !same_object(&up, &p->root_stat) &&
+		up.stx_dev_major == p->root_stat.stx_dev_major &&
+		up.stx_dev_minor == p->root_stat.stx_dev_minor)
+		p->outer_fd = outer;
+	else
+		close(outer);
+}
+
 static int check_kernel(struct posix *p, const struct excuse *x)
 {
 	struct fd_path path = fd_path_of(p->root_fd);
@@ -178,13 +208,6 @@ static int check_file_system(
 	if (fs.f_type == MAGIC_BTRFS)
 		p->root_minor = posix_fsid_of_statfs(&fs);
 	return 0;
-}
-
-static bool same_object(const struct statx *a, const struct statx *b)
-{
-	return a->stx_ino == b->stx_ino &&
-		a->stx_dev_major == b->stx_dev_major &&
-		a->stx_dev_minor == b->stx_dev_minor;
 }
 
 /* The root's handle, there and back again. */
@@ -289,6 +312,7 @@ int posix_start(struct posix *p, const char *path, char *why, size_t why_size)
 		log_warn("without CAP_SETUID and CAP_SETGID every client acts "
 			 "as the server's own user uid=%u",
 			geteuid());
+	open_outer(p, path);
 	find_xattrs(p);
 	p->guards_links = links_are_guarded();
 	p->max_file_size = find_max_file_size(p->root_fd);
