@@ -126,13 +126,12 @@ static uint64_t read_locked(struct node *n, int64_t ctime,
 {
 	struct state *s = n->state;
 	bool still = in_section || n->change_running == 0;
-	bool mixed = n->change_last && mark->last != LAST_UNKNOWN &&
-		mark->last != n->change_last;
+	bool mixed = mark->last != LAST_UNKNOWN && mark->last != n->change_last;
 
 	*surplus = NULL;
 	if (still && may_repeat(n, ctime, mark))
 		return n->change_last;
-	if (is_closed(s, ctime, mark))
+	if (is_closed(s, ctime, mark) && !(in_section && mixed))
 		return policy_change_closed(ctime, s->tick_ns);
 	return make_value(
 		n, ctime, n->change_exact && still && !mixed, surplus);
@@ -151,11 +150,20 @@ static uint64_t read_node(struct node *n, int64_t ctime,
 	return value;
 }
 
-uint64_t changeattr_read_node(struct node *n, int64_t ctime_ns)
+struct changeattr_mark changeattr_mark_node(struct node *n)
 {
 	struct changeattr_mark mark = mark_now(n->state);
 
-	return read_node(n, ctime_ns, &mark, true);
+	lock_acquire(&n->lock);
+	mark.last = n->change_last;
+	lock_release(&n->lock);
+	return mark;
+}
+
+uint64_t changeattr_read_node(
+	struct node *n, int64_t ctime_ns, const struct changeattr_mark *mark)
+{
+	return read_node(n, ctime_ns, mark, true);
 }
 
 /*
@@ -218,12 +226,10 @@ struct changeattr_mark changeattr_mark(struct state *s, const struct fileid *id)
 	struct changeattr_mark mark = mark_now(s);
 	struct node *n = node_find(s, id);
 
-	mark.last = 0;
-	if (!n)
-		return mark;
-	lock_acquire(&n->lock);
-	mark.last = n->change_last;
-	lock_release(&n->lock);
+	if (n)
+		mark = changeattr_mark_node(n);
+	else
+		mark.last = 0;
 	node_put(n);
 	return mark;
 }
@@ -272,25 +278,46 @@ uint64_t changeattr_bump(
 	return value;
 }
 
-static void soften(struct state *s, const struct fileid *id, bool exact)
+/*
+ * What anybody read up to now, or is reading, may be of the state before the
+ * foreign change: no value made of that is given again. Those of a change of
+ * ours that runs are of neither.
+ */
+static struct node *disturb_locked(struct node *n)
 {
-	struct node *n = node_find(s, id);
+	struct state *s = n->state;
+	uint64_t now = read_clock(s);
+	uint64_t last = n->change_last ? n->change_last : fresh_start(s, now);
+	int64_t ctime = n->change_last ? n->change_ctime_ns : (int64_t)now;
+
+	n->change_last = policy_change_next(ctime, now, last, s->tick_ns);
+	raise_to(&s->change_high, n->change_last);
+	n->change_soft = true;
+	if (n->change_running > 0)
+		n->change_mixed = true;
+	return node_keep_locked(n);
+}
+
+static void disturb(struct state *s, const struct fileid *id, bool exact)
+{
+	struct node *n = node_find(s, id), *surplus;
 
 	if (!n)
-		return;
+		return; /* nothing is remembered that could be wrong */
 	lock_acquire(&n->lock);
-	n->change_soft = true;
+	surplus = disturb_locked(n);
 	n->change_exact = n->change_exact && exact;
 	lock_release(&n->lock);
+	node_put(surplus);
 	node_put(n);
 }
 
 void changeattr_set_inexact(struct state *s, const struct fileid *id)
 {
-	soften(s, id, false);
+	disturb(s, id, false);
 }
 
 void changeattr_touch(struct state *s, const struct fileid *id)
 {
-	soften(s, id, true);
+	disturb(s, id, true);
 }

@@ -50,9 +50,11 @@ uint64_t changeattr_read(
 
 /*
  * The value of a node in whose change section the caller is: what was true
- * before the change.
+ * before the change, if ctime, which was read after @mark, still told all then.
  */
-uint64_t changeattr_read_node(struct node *n, int64_t ctime_ns);
+struct changeattr_mark changeattr_mark_node(struct node *n);
+uint64_t changeattr_read_node(
+	struct node *n, int64_t ctime_ns, const struct changeattr_mark *mark);
 
 /*
  * The object was changed through us and its ctime is now @ctime_ns: a new
@@ -77,7 +79,7 @@ void changeattr_set_inexact(struct state *s, const struct fileid *id);
 
 /*
  * A foreign change of @id was reported: its value moves even when its ctime
- * does not.
+ * does not, and so do those that are being made of older attributes.
  */
 void changeattr_touch(struct state *s, const struct fileid *id);
 

@@ -64,6 +64,8 @@ nfsstat4 dirchange_begin(struct dirchange *dc, struct state *s,
 	}
 	lock_acquire_pair(&dc->dir[0]->change, second_section(dc));
 	dc->locked = true;
+	for (int i = 0; i < 2 && dc->dir[i]; i++)
+		dc->mark[i] = changeattr_mark_node(dc->dir[i]);
 	return NFS4_OK;
 }
 
@@ -206,8 +208,8 @@ static void begin_values(
 	struct dirchange *dc, const struct dirchange_plan *plan)
 {
 	for (int i = 0; i < 2 && dc->dir[i]; i++) {
-		dc->before[i] =
-			changeattr_read_node(dc->dir[i], plan->ctime_ns[i]);
+		dc->before[i] = changeattr_read_node(
+			dc->dir[i], plan->ctime_ns[i], &dc->mark[i]);
 		changeattr_begin_node(dc->dir[i], plan->exact);
 	}
 	dc->admitted = true;

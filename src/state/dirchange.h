@@ -19,6 +19,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "state/changeattr.h"
 #include "state/client.h"
 #include "state/node.h"
 #include "vocab/change.h"
@@ -35,8 +36,9 @@ struct dirchange {
 	bool held;    /* somebody has a delegation on one of the nodes */
 	struct {
 		bool told, attrs;
-	} wants[2];           /* what the holders to be told need */
-	bool admitted;        /* change values are between begin and end */
+	} wants[2];    /* what the holders to be told need */
+	bool admitted; /* change values are between begin and end */
+	struct changeattr_mark mark[2]; /* as of the begin */
 	uint64_t before[2];   /* change attributes of the directories */
 	uint64_t deadline_ms; /* how long to wait for recalls in all */
 };

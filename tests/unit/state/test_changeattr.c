@@ -110,7 +110,7 @@ static void test_exact_repeats(void **arg)
 	uint64_t was = changeattr_read(w->state, &id, old), value;
 
 	before = changeattr_mark(w->state, &id);
-	assert_true(changeattr_read_node(n, old) == was);
+	assert_true(changeattr_read_node(n, old, &before) == was);
 	changeattr_begin_node(n, true);
 	value = changeattr_end_node(n, ctime);
 	assert_true(value > was);
@@ -121,7 +121,7 @@ static void test_exact_repeats(void **arg)
 		changeattr_read_since(w->state, &id, ctime, &after) == value);
 	world_advance(w, 5000);
 	assert_true(changeattr_read(w->state, &id, ctime) == value);
-	assert_true(changeattr_read_node(n, ctime) == value);
+	assert_true(changeattr_read_node(n, ctime, &after) == value);
 	/* A mark from before it cannot say which state was read. */
 	assert_true(
 		changeattr_read_since(w->state, &id, ctime, &before) != value);
@@ -339,14 +339,16 @@ static void begin_write(struct history *h, struct writer *wr)
 {
 	int i = below(h, OBJECTS);
 	struct object *o = &h->object[i];
+	struct changeattr_mark mark;
 
 	if (!h->files && is_being_written(h, i))
 		return; /* a directory's changes are one after the other */
 	wr->object = i;
 	wr->node = node_get(h->w->state, &o->id);
+	mark = changeattr_mark_node(wr->node);
 	if (!h->files)
 		report(h, i, o->state,
-			changeattr_read_node(wr->node, o->ctime));
+			changeattr_read_node(wr->node, o->ctime, &mark));
 	changeattr_begin_node(wr->node, h->exact);
 	wr->step = STEP_MARKED;
 }
