@@ -260,6 +260,7 @@ void dircache_free(struct dircache *m)
 	if (!m)
 		return;
 	forget_waiting(m);
+	dircache_forgive(m);
 	list_for_each_entry_safe(node, tmp, &m->order, in_order) {
 		dircache_node_unlink(m, node);
 		dircache_node_free(m, node);
@@ -275,7 +276,8 @@ void dircache_fill_begin(struct dircache *m)
 	m->filling = true;
 	m->settled = false;
 	m->order_lost = false;
-	m->contradicted = false;
+	m->listed_again = 0;
+	dircache_forgive(m);
 	m->fill++;
 }
 
@@ -333,11 +335,17 @@ static bool is_same_object(const struct dircache *m,
 	return dircache_same_object(&known, entry);
 }
 
+/* Some names may be listed again: they were renamed meanwhile. */
+#define LISTED_AGAIN_MAX 1000
+
 int dircache_fill_entry(struct dircache *m, const struct dircache_entry *entry)
 {
 	struct dircache_node *node = dircache_node_find(m, entry->name);
 	int err;
 
+	if (node && node->fill == m->fill &&
+		++m->listed_again > m->count + LISTED_AGAIN_MAX)
+		return -EPROTO;
 	if (!node)
 		err = list_new(m, &node, entry);
 	else if (!is_same_object(m, node, entry))
@@ -455,7 +463,7 @@ int dircache_apply(struct dircache *m, const struct dircache_change *change)
 
 const char *dircache_contradiction(const struct dircache *m)
 {
-	return m->contradicted ? m->contradiction : NULL;
+	return m->contradiction;
 }
 
 size_t dircache_count(const struct dircache *m)

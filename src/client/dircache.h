@@ -117,7 +117,10 @@ void dircache_free(struct dircache *m);
 /* A listing begins, from the start. Entries known so far stay for now. */
 void dircache_fill_begin(struct dircache *m);
 
-/* An entry of the listing. Told as CREATE if it is new. 0 or -ENOMEM. */
+/*
+ * An entry of the listing. Told as CREATE if it is new. 0; -ENOMEM; -EPROTO
+ * when so many come once more that it goes round in circles.
+ */
 int dircache_fill_entry(struct dircache *m, const struct dircache_entry *entry);
 
 /*

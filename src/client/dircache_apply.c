@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "client/dirattr.h"
@@ -14,20 +15,30 @@
 
 static const struct name no_name;
 
+static const char no_words[] = "something is not as it was told";
+
 /* The first contradiction is the one worth reading. */
 __attribute__((format(printf, 2, 3))) static int contradict(
 	struct dircache *m, const char *format, ...)
 {
+	char *words = NULL;
 	va_list args;
 
-	if (!m->contradicted) {
-		m->contradicted = true;
-		va_start(args, format);
-		vsnprintf(m->contradiction, sizeof(m->contradiction), format,
-			args);
-		va_end(args);
-	}
+	if (m->contradiction)
+		return -EILSEQ;
+	va_start(args, format);
+	if (vasprintf(&words, format, args) < 0)
+		words = NULL;
+	va_end(args);
+	m->contradiction = words ? words : no_words;
 	return -EILSEQ;
+}
+
+void dircache_forgive(struct dircache *m)
+{
+	if (m->contradiction != no_words)
+		free((void *)(uintptr_t)m->contradiction);
+	m->contradiction = NULL;
 }
 
 #define NAME(n) (int)(n).len, (n).data

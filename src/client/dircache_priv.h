@@ -59,6 +59,7 @@ struct dircache {
 	bool filling, settled, quiet;
 	bool order_lost; /* since the last fill */
 	uint32_t fill;
+	size_t listed_again; /* by this fill */
 	struct list waiting; /* struct dircache_waiting */
 	/* The names of the rename just applied, while they may echo. */
 	struct dircache_echo {
@@ -66,8 +67,7 @@ struct dircache {
 		uint32_t len;
 		char bytes[NAME_LEN_MAX];
 	} echo_old, echo_new;
-	bool contradicted;
-	char contradiction[400];
+	const char *contradiction; /* NULL: none; see dircache_apply.c */
 };
 
 struct dircache_node *dircache_node_find(
@@ -95,6 +95,8 @@ void dircache_say(struct dircache *m, enum dircache_event event,
 /* Attributes of @node were told; they were @before. */
 void dircache_say_attrs(struct dircache *m, const struct dircache_node *node,
 	struct dircache_entry *before);
+
+void dircache_forgive(struct dircache *m);
 
 /* Apply now, also while filling. */
 int dircache_apply_now(

@@ -92,11 +92,17 @@ static struct dircache_change change_of(const struct notify4_event *event)
 	};
 }
 
+bool dirnotify_is_dots(struct name name)
+{
+	return (name.len == 1 || name.len == 2) && name.data[0] == '.' &&
+		name.data[name.len - 1] == '.';
+}
+
 /* A name no directory can hold would only be passed on to somebody's tool. */
 bool dirnotify_is_name(struct name name)
 {
-	return name.len > 0 && name.len <= NAME_LEN_MAX &&
-		!memchr(name.data, '/', name.len) &&
+	return !dirnotify_is_dots(name) && name.len > 0 &&
+		name.len <= NAME_LEN_MAX && !memchr(name.data, '/', name.len) &&
 		!memchr(name.data, '\0', name.len);
 }
 

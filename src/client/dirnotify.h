@@ -29,8 +29,11 @@ typedef int (*dirnotify_each)(void *ctx, const struct dircache_change *change);
 nfsstat4 dirnotify_decode(const notify4 *given, struct arena *arena,
 	dirnotify_each each, void *ctx);
 
-/* Can it be the name of an entry? 1 to 255 bytes, no '/', no NUL. */
+/* Can it be the name of an entry? 1 to 255 bytes, no '/', no NUL, no dots. */
 bool dirnotify_is_name(struct name name);
+
+/* "." or "..", which no notification is about but a listing may have. */
+bool dirnotify_is_dots(struct name name);
 
 /* READDIR's verifier as the number that wire/notify4.h makes of it. */
 uint64_t dirnotify_verifier(const verifier4 verifier);

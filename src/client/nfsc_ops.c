@@ -286,13 +286,15 @@ static int emit_entries(const READDIR4resok *ok, struct nfsc_page *page,
 {
 	for (const entry4 *e = ok->reply.entries; e; e = e->nextentry) {
 		struct dircache_entry entry;
-		int err;
+		int err = 0;
 
 		if (dirnotify_entry(&e->name, &e->attrs, e->cookie, &entry) !=
-				NFS4_OK ||
-			!dirnotify_is_name(entry.name))
+			NFS4_OK)
 			return -EPROTO;
-		err = emit(ctx, &entry);
+		if (dirnotify_is_name(entry.name))
+			err = emit(ctx, &entry);
+		else if (!dirnotify_is_dots(entry.name))
+			err = -EPROTO;
 		if (err)
 			return err;
 		page->cookie = e->cookie;

@@ -23,7 +23,7 @@
 
 /* What the models may take together, and a directory beside its entries. */
 #define WATCHER_MEMORY   ((size_t)1 << 30)
-#define WATCHER_DIR_COST 4096
+#define WATCHER_DIR_COST 2048
 
 /* Directories below each other: trees are walked recursively. */
 #define WATCHER_DEPTH_MAX 1024

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Seeds for the fuzzers, made from valid messages: fuzz_corpus DIR writes
- * DIR/compound and DIR/cb_reply.
+ * DIR/compound, DIR/cb_reply and DIR/notify.
  */
 #include <err.h>
 #include <stdio.h>
@@ -12,6 +12,7 @@
 #include "ask.h"
 #include "operations.h"
 #include "wire/nfs4_xdr.h"
+#include "wire/notify4.h"
 #include "wire/rpcmsg.h"
 
 static const char *corpus;
@@ -235,6 +236,55 @@ static void seed_answers(void)
 	write_answer(0, &out);
 }
 
+static struct dir_change sample_change(enum change_kind kind, const char *name)
+{
+	struct dir_change change = {.kind = kind};
+
+	change.entry = (struct change_entry){.name = name_from_str(name),
+		.cookie = 10,
+		.has_attr = true,
+		.attr = {.type = OBJECT_FILE, .inode = 5, .mode = 0644}};
+	change.old =
+		(struct change_entry){.name = name_from_str("a"), .cookie = 9};
+	change.overwritten = change.old;
+	change.has_previous = true;
+	change.previous = name_from_str("c");
+	change.previous_cookie = 9;
+	return change;
+}
+
+/* Each kind by itself, and behind an ADD, to a model in any state. */
+static void seed_notifications(void)
+{
+	static const struct fattr4_server server = {.lease_s = 90};
+	struct notify4_terms terms = {.server = &server,
+		.child_attrs.word = {1u << FATTR4_TYPE | 1u << FATTR4_FILEID,
+			1u << (FATTR4_MODE - 32)}};
+	uint8_t buf[1024];
+
+	for (uint8_t how = 0; how < 32; how++) {
+		for (int kind = 0; kind < CHANGE_KINDS; kind++) {
+			struct dir_change add = sample_change(
+				CHANGE_ADD_ENTRY, how & 1 ? "b" : "new");
+			struct dir_change change =
+				sample_change((enum change_kind)kind,
+					kind == CHANGE_ADD_ENTRY ? "d" : "new");
+			struct xdr out;
+
+			terms.ordered = how & 1;
+			xdr_init_encode(&out, buf, sizeof(buf));
+			xdr_put_u32(&out, 0);
+			xdr_put_u64(&out, 1);
+			xdr_put_u32(&out, 2); /* stateid */
+			xdr_put_u32(&out, 0); /* handle */
+			xdr_put_u32(&out, 2);
+			notify4_put(&out, &add, &terms);
+			notify4_put(&out, &change, &terms);
+			write_seed("notify", &how, 1, buf, xdr_pos(&out));
+		}
+	}
+}
+
 static void make_dir_or_die(const char *name)
 {
 	char path[4096];
@@ -251,6 +301,7 @@ int main(int argc, char **argv)
 	mkdir(corpus, 0777);
 	make_dir_or_die("compound");
 	make_dir_or_die("cb_reply");
+	make_dir_or_die("notify");
 	p.minor = 2;
 	arena_init(&p.arena, 1 << 20);
 	peer_begin_bare(&p);
@@ -259,6 +310,7 @@ int main(int argc, char **argv)
 	seed_files();
 	seed_state();
 	seed_answers();
+	seed_notifications();
 	arena_fini(&p.arena);
 	return 0;
 }

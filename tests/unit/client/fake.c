@@ -508,6 +508,13 @@ SETTER(fake_mute, bool, mute)
 SETTER(fake_hold_grants, bool, hold_grants)
 SETTER(fake_set_flags, uint32_t, flags)
 
+void fake_list_endlessly(struct fake *f, bool new_names, bool old_names)
+{
+	scope_lock(&f->lock);
+	f->endless_new = new_names;
+	f->endless_old = old_names;
+}
+
 void fake_fail_sequence(struct fake *f, nfsstat4 status, unsigned n)
 {
 	scope_lock(&f->lock);

@@ -87,6 +87,9 @@ void fake_promise_little(struct fake *f, bool little);
 /* Change the tree and tell nobody: notifications are lost. */
 void fake_mute(struct fake *f, bool mute);
 
+/* List names without end: ever new ones, or the same again and again. */
+void fake_list_endlessly(struct fake *f, bool new_names, bool old_names);
+
 /* Hold back the replies to GET_DIR_DELEGATION until released. */
 void fake_hold_grants(struct fake *f, bool hold);
 
@@ -106,6 +109,9 @@ bool fake_has_returned(const struct fake_seen *seen, unsigned n);
 void fake_revoke_all(struct fake *f);
 
 /* ---- callbacks by hand, on the newest session ---- */
+
+/* The delegation of a directory. */
+stateid4 fake_stateid(struct fake *f, const char *path);
 
 struct fake_cb {
 	uint32_t slot;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The fake server's inside: fake.c has RPC and sessions, fake_tree.c the rest. */
+/*
+ * The fake server's inside: fake.c has RPC and sessions, fake_tree.c the names
+ * and their operations, fake_tell.c what somebody else does and is told of.
+ */
 #ifndef TESTS_UNIT_CLIENT_FAKE_PRIV_H
 #define TESTS_UNIT_CLIENT_FAKE_PRIV_H
 
@@ -71,7 +74,7 @@ struct fake {
 	unsigned drop_replies, fail_sequence;
 	nfsstat4 fail_status, refuse_status;
 	bool refuse, recall_always, mute, hold_grants, deaf, closing;
-	bool grant_attrs, promise_little;
+	bool grant_attrs, promise_little, endless_new, endless_old;
 	uint32_t flags;
 };
 
@@ -89,5 +92,18 @@ struct fake_run {
 /* Everything but sessions. The status is put in @res as well. */
 nfsstat4 fake_tree_op(
 	struct fake_run *run, const nfs_argop4 *arg, nfs_resop4 *res);
+
+/* ---- fake_tree.c; the lock is held ---- */
+
+/* The node of that name in @dir, or -1. */
+int fake_find_child(struct fake *f, uint32_t dir, const char *name, size_t len);
+
+/* The node at @path, or with @last its parent and the last name. */
+int fake_walk(struct fake *f, const char *path, const char **last);
+uint32_t fake_new_node(struct fake *f, uint32_t dir, const char *name,
+	size_t len, bool is_dir);
+fattr4 fake_attrs_of(struct fake *f, uint32_t node, const bitmap4 *want,
+	uint8_t *buf, size_t size);
+struct fake_deleg *fake_find_deleg(struct fake *f, const stateid4 *stateid);
 
 #endif

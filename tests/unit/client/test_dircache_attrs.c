@@ -241,6 +241,26 @@ static void test_prune(void **state)
 	dircache_free(m);
 }
 
+/* A server whose listing never ends. */
+static void test_round_in_circles(void **state)
+{
+	struct dircache_config config = {.tell = NULL};
+	struct dircache *m = dircache_new(&config);
+	static const char names[][2] = {"a", "b", "c"};
+	int err = 0, n = 0;
+
+	dircache_fill_begin(m);
+	for (; err == 0; n++) {
+		struct dircache_entry e = entry_of(names[n % 3], 1);
+
+		err = dircache_fill_entry(m, &e);
+		assert_true(n < 10000);
+	}
+	assert_int_equal(err, -EPROTO);
+	assert_true(n > 100);
+	dircache_free(m);
+}
+
 /* ---- the decision ---- */
 
 static bool any(const bitmap4 *b, unsigned x, unsigned y, unsigned z)
@@ -303,6 +323,7 @@ int main(void)
 		cmocka_unit_test(test_budget),
 		cmocka_unit_test(test_budget_of_changes),
 		cmocka_unit_test(test_prune),
+		cmocka_unit_test(test_round_in_circles),
 		cmocka_unit_test(test_verdicts),
 	};
 

@@ -238,6 +238,23 @@ static void test_removed(void **state)
 	assert_int_equal(f->watching.result, NFS4ERR_STALE);
 }
 
+/* Deeper than anybody's: what is too deep is not watched, and said. */
+static void test_too_deep(void **state)
+{
+	struct fixture *f = *state;
+	struct nfsc_fh dir = f->root;
+	char said[100] = "CANNOT_BELOW /"; /* as much as is kept of it */
+
+	for (size_t i = strlen(said); i < sizeof(said) - 1; i++)
+		said[i] = i % 2 ? '/' : 'd';
+	for (int i = 0; i < 1026; i++)
+		dir = make_dir(f, &dir, "d");
+	watching_start(&f->watching, &f->client, "", true, said);
+	watching_expect(&f->watching, f->watching.said, "READY 1025");
+	make(f, &f->root, "x");
+	watching_expect(&f->watching, f->watching.told, "/ CREATE x");
+}
+
 /* Returned and destroyed: nobody is waited for afterwards. */
 static void test_clean_exit(void **state)
 {
@@ -262,6 +279,7 @@ int main(void)
 		TEST(test_chmod),
 		TEST(test_restart),
 		TEST(test_removed),
+		TEST(test_too_deep),
 		TEST(test_clean_exit),
 	};
 

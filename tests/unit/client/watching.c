@@ -34,6 +34,10 @@ static void on_change(void *ctx, const struct watcher_change *change)
 	struct watching *f = ctx;
 	char line[512];
 
+	if (atomic_load(&f->lines_left) == 0)
+		atomic_fetch_add(&f->told_without_room, 1);
+	else if (atomic_load(&f->lines_left) > 0)
+		atomic_fetch_sub(&f->lines_left, 1);
 	snprintf(line, sizeof(line), "%.*s %s%s%.*s%s%.*s",
 		(int)change->dir.len, change->dir.data, names[change->event],
 		change->name.len ? " " : "", (int)change->name.len,
@@ -49,7 +53,7 @@ static void on_notice(void *ctx, const struct watcher_notice *notice)
 		"REFUSED", "GRANTED", "CANNOT", "CANNOT_BELOW", "GONE",
 		"TOO_SLOW", "CONTRADICTED"};
 	struct watching *f = ctx;
-	char line[512];
+	char line[100];
 
 	if (notice->kind == WATCHER_READY)
 		snprintf(line, sizeof(line), "READY %zu", notice->count);
@@ -63,7 +67,7 @@ static bool has_room(void *ctx)
 {
 	struct watching *f = ctx;
 
-	return !atomic_load(&f->no_room);
+	return !atomic_load(&f->no_room) && atomic_load(&f->lines_left) != 0;
 }
 
 static void *run(void *arg)
@@ -124,7 +128,7 @@ void watching_expect_silence(struct watching *f)
 
 void watching_init(struct watching *f)
 {
-	*f = (struct watching){.running = false};
+	*f = (struct watching){.lines_left = -1};
 	lock_init(&f->lock, LOCK_SERVER);
 	cond_init(&f->cond);
 }

@@ -21,6 +21,8 @@ struct watching {
 	/* Before it is opened: events, idle_ms, memory. */
 	struct watcher_config want;
 	atomic_bool no_room;
+	atomic_int lines_left;        /* until there is no room; -1: endless */
+	atomic_int told_without_room; /* must stay 0 */
 
 	struct lock lock;
 	struct cond cond;
