@@ -126,8 +126,8 @@ static bool is_explained(const struct hold *h)
 		return changed && !is_recall_only(h);
 	case RECALL_DIRECTORY_REMOVED:
 		return h->evidence & EVIDENCE_DOOMED;
-	case RECALL_PERMISSION:
-		return h->evidence & EVIDENCE_SET;
+	case RECALL_PERMISSION: /* or nobody can tell whether it has it */
+		return (h->evidence & EVIDENCE_SET) || weather->store_fails;
 	case RECALL_OVERFLOW:
 		return weather->queue_events || weather->store_fails;
 	case RECALL_CALLBACK_ERROR:

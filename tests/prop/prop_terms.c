@@ -7,6 +7,10 @@
 #define ENTRY_KINDS                                         \
 	(BIT(CHANGE_ADD_ENTRY) | BIT(CHANGE_REMOVE_ENTRY) | \
 		BIT(CHANGE_RENAME_ENTRY))
+/* Those that come with attributes of a child. */
+#define CHILD_KINDS                                        \
+	(BIT(CHANGE_CHILD_ATTRS) | BIT(CHANGE_ADD_ENTRY) | \
+		BIT(CHANGE_RENAME_ENTRY))
 #define ALL_KINDS (BIT(CHANGE_KINDS) - 1)
 
 /* ---- what a client wants ---- */
@@ -151,7 +155,7 @@ void terms_check_grant(const struct hold *h)
 	if (granted != expected)
 		prop_fail(w, "asked for types %x, granted %x, expected %x",
 			h->want.types.word[0], granted, expected);
-	if (granted & ALL_KINDS)
+	if (granted & CHILD_KINDS)
 		check_attrs(h, &h->deleg.child_attrs, &h->want.child_attrs,
 			fattr4_child_notifiable(), "children");
 	if (granted & BIT(CHANGE_DIR_ATTRS))
