@@ -162,17 +162,17 @@ static void test_timeout_begins_anew(void **state)
 	struct fixture *f = *state;
 	uint64_t last = 0;
 
-	watch_with(f, STRINGS("-t", "1", "-e", "create"), "/", NULL);
+	watch_with(f, STRINGS("-t", "3", "-e", "create"), "/", NULL);
 	expect_err(f, "watching /");
-	for (int i = 0; i < 3; i++) {
-		usleep(400 * 1000);
+	for (int i = 0; i < 4; i++) {
+		usleep(800 * 1000);
 		last = now_ms();
 		fake_create(f->fake, (char[]){(char)('a' + i), '\0'});
 		expect_out(f, "/ CREATE ");
 	}
 	fake_remove(f->fake, "a");
 	assert_int_equal(finish(f), 2);
-	assert_true(now_ms() - last >= 1000);
+	assert_true(now_ms() - last >= 3000);
 }
 
 /* ---- the end ---- */
@@ -284,7 +284,7 @@ static void test_exec_interrupted(void **state)
 	struct fixture *f = *state;
 
 	watch_with(f, NULL, "/",
-		STRINGS("sh", "-c", "echo go; sleep 1; echo done"));
+		STRINGS("sh", "-c", "echo go; sleep 0.5; echo done"));
 	expect_err(f, "watching /");
 	fake_create(f->fake, "a");
 	fake_create(f->fake, "b");
