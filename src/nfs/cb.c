@@ -208,7 +208,7 @@ static void run_task(struct rpc_job *job);
 static void start(struct cb_task *task);
 static void retry_task(struct rpc_job *job);
 
-/* In the end the slot is as it was: a doubt about it is not settled so. */
+/* In the end the slot is in doubt: the client may be busy with it for ever. */
 static void retry_later(struct cb_task *task)
 {
 	if (++task->tries > CB_DELAY_TRIES ||

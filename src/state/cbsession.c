@@ -404,7 +404,9 @@ static void note_outcome_locked(struct session *ss, struct cb_slot_state *slot,
 		slot->uncertain = true;
 		break;
 	case CB_SEQ_DELAY:
-		if (slot->uncertain && slot->delayed < UINT8_MAX)
+		/* Busy with it, perhaps since a connection was lost. */
+		slot->uncertain = true;
+		if (slot->delayed < UINT8_MAX)
 			slot->delayed++;
 		break;
 	case CB_NOT_SENT:

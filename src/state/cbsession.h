@@ -60,7 +60,7 @@ bool cbsession_has_free_slot(struct client *c);
 /* How the callback on a slot ended. */
 enum cb_outcome {
 	CB_ANSWERED,       /* CB_SEQUENCE was OK: the seqid advances */
-	CB_SEQ_DELAY,      /* CB_SEQUENCE said DELAY: same seqid later */
+	CB_SEQ_DELAY,      /* CB_SEQUENCE says DELAY for too long: in doubt */
 	CB_SEQ_BADSESSION, /* the client lost the session */
 	CB_SEQ_MISORDERED, /* slot state lost: BACKCHANNEL_FAULT */
 	CB_SEQ_ERROR,      /* anything else from CB_SEQUENCE */
@@ -85,7 +85,7 @@ enum cb_retry cbsession_slot_prospect(const struct cb_slot *slot);
  * After CB_CONN_LOST, instead of giving back: the same slot and seqid on
  * another bound connection of the same session (2.10.6.2). False: there is
  * none now; the slot was given back and CB_PATH_DOWN_SESSION is set; send
- * afresh elsewhere. (After CB_SEQ_DELAY send again as it is.)
+ * afresh elsewhere.
  */
 bool cbsession_slot_retry(struct cb_slot *slot);
 

@@ -215,6 +215,26 @@ static void test_slots_in_doubt_take_turns(void **arg)
 	world_free(w);
 }
 
+/* Busy with what it got on a connection that was lost, say. */
+static void test_delay_is_a_doubt(void **arg)
+{
+	struct world *w = world_new();
+	struct peer p;
+	struct cb_slot slot;
+
+	peer_connect(w, &p, "a");
+	prove(&p);
+	slot = take(&p);
+	assert_int_equal(slot.slot, 0);
+	cbsession_slot_give(&slot, CB_SEQ_DELAY);
+	slot = take(&p);
+	assert_int_equal(slot.slot, 1);
+	assert_false(slot.uncertain);
+	cbsession_slot_give(&slot, CB_ANSWERED);
+	peer_drop(&p);
+	world_free(w);
+}
+
 static void test_connection_gone_while_sending(void **arg)
 {
 	struct world *w = world_new();
@@ -575,6 +595,7 @@ int main(void)
 		cmocka_unit_test(test_retry_on_other_connection),
 		cmocka_unit_test(test_slot_in_doubt),
 		cmocka_unit_test(test_slots_in_doubt_take_turns),
+		cmocka_unit_test(test_delay_is_a_doubt),
 		cmocka_unit_test(test_connection_gone_while_sending),
 		cmocka_unit_test(test_session_destroyed_while_sending),
 		cmocka_unit_test(test_client_ends_while_waiting),
