@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cli/verbs.h"
+#include "daemon/check_config.h"
 
 struct verb {
 	const char *name;
@@ -15,6 +16,8 @@ static const struct verb verbs[] = {
 	{"watch", "print what changes in a directory on an NFS server",
 		verb_watch},
 	{"bench", "measure how a server tells of changes", verb_bench},
+	{"check-config", "tell what is wrong with a configuration file",
+		check_config},
 };
 
 #define NVERBS (sizeof(verbs) / sizeof(verbs[0]))
@@ -23,7 +26,7 @@ static void print_help(FILE *to)
 {
 	fputs("Usage: herald VERB [OPTION]... [ARGUMENT]...\n\n", to);
 	for (size_t i = 0; i < NVERBS; i++)
-		fprintf(to, "  %-10s  %s\n", verbs[i].name, verbs[i].summary);
+		fprintf(to, "  %-12s  %s\n", verbs[i].name, verbs[i].summary);
 	fputs("\nherald VERB --help tells more about one; herald --version.\n",
 		to);
 }

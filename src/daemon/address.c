@@ -4,7 +4,9 @@
 #include <arpa/inet.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Split "HOST:PORT" or "[HOST]:PORT" into two terminated strings in @host. */
@@ -29,6 +31,15 @@ static bool split(const char *text, char *host, size_t size, char **port)
 	return true;
 }
 
+/* getaddrinfo() lets signs and numbers of any size pass. */
+static bool is_port(const char *text)
+{
+	size_t digits = strspn(text, "0123456789");
+
+	return digits > 0 && digits <= 5 && text[digits] == '\0' &&
+		atoi(text) <= UINT16_MAX;
+}
+
 bool address_parse(
 	const char *text, struct sockaddr_storage *ret, socklen_t *ret_len)
 {
@@ -40,7 +51,7 @@ bool address_parse(
 	char host[ADDRESS_TEXT_MAX];
 	char *port;
 
-	if (!split(text, host, sizeof(host), &port))
+	if (!split(text, host, sizeof(host), &port) || !is_port(port))
 		return false;
 	if (getaddrinfo(host, port, &hints, &found) != 0)
 		return false;

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* heraldd: reads its options, builds the floors, waits for a signal. */
 #include <errno.h>
-#include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,11 +13,11 @@
 #include "daemon/metrics_http.h"
 #include "daemon/options.h"
 #include "daemon/priv.h"
+#include "daemon/stores.h"
 
 #include "nfs/server.h"
 #include "store/dirindex.h"
 #include "store/ident.h"
-#include "store/posix.h"
 
 /* Descriptors that are neither connections nor cached files. */
 #define OTHER_FDS 64
@@ -32,8 +31,8 @@
 /* How often descriptors of files removed by others are let go. */
 #define TIDY_S 30
 
-/* What the listing index of all directories may cost. */
-#define INDEX_BYTES (256u * 1024 * 1024)
+/* Stores cannot work with fewer. */
+#define STORE_FDS 64
 
 #define WHY_SIZE 256
 
@@ -45,77 +44,85 @@ struct daemon {
 	struct timers timers;
 	struct ident ident;
 	struct dirindex *index;
-	struct store *store;
+	struct stores stores;
 	struct nfs_server *server;
 	struct metrics_http *metrics;
 };
 
-static int start_store(struct daemon *d, unsigned max_connections)
+/* Connections come first; the stores share the rest. */
+static unsigned store_files(const struct daemon *d)
 {
-	char why[WHY_SIZE] = "";
-	unsigned limit = d->max_files;
-	struct posix_options posix = {
-		.path = d->options.export_path,
-		.clock = &d->clock,
-		.max_fds = limit > max_connections + OTHER_FDS + 64
-			? limit - max_connections - OTHER_FDS
-			: 64,
-	};
+	uint64_t others = d->options.config.server.max_connections + OTHER_FDS;
 
-	d->index = dirindex_new(&d->clock, d->ident.cookie_key, INDEX_BYTES);
-	if (!d->index)
-		return -ENOMEM;
-	posix.index = d->index;
-	d->store = posix_new(&posix, why, sizeof(why));
-	if (d->store)
-		return 0;
-	log_error("cannot export path=%s: %s", d->options.export_path, why);
-	return -EINVAL;
+	return d->max_files > others + STORE_FDS ? d->max_files - others
+						 : STORE_FDS;
 }
 
-static int start_server(struct daemon *d, unsigned max_connections)
+static int start_stores(struct daemon *d)
 {
+	const struct config *config = &d->options.config;
+
+	d->index = dirindex_new(
+		&d->clock, d->ident.cookie_key, config->server.listing_cache);
+	if (!d->index)
+		return -ENOMEM;
+	return stores_init(
+		&d->stores, config, &d->clock, d->index, store_files(d));
+}
+
+static int start_server(struct daemon *d)
+{
+	const struct server_settings *server = &d->options.config.server;
 	struct nfs_server_config config;
-	struct export export = export_default();
 
 	nfs_server_config_default(&config, &d->clock, &d->timers);
-	config.rpc.max_connections = max_connections;
+	nfs_settings_apply(&d->options.config.nfs, &config);
+	config.rpc.max_connections = server->max_connections;
+	config.rpc.threads_max = server->threads;
 	config.state.epoch = d->ident.epoch;
-	config.state.lease_ms = d->options.lease_s * 1000;
+	config.state.lease_ms = server->lease;
 	memcpy(config.state.server_id, d->ident.id, sizeof(d->ident.id));
 	memcpy(config.handle_key, d->ident.handle_key,
 		sizeof(config.handle_key));
-	export.store = d->store;
-	export.root_squash = d->options.root_squash;
-	/* README: nobody but heraldd writes to the export, for now. */
-	export.atomic_changes = true;
-	config.exports = &export;
-	config.nexports = 1;
+	config.exports = d->stores.exports;
+	config.nexports = d->stores.count;
 	return nfs_server_start(&config, &d->server);
 }
 
-static int start_listening(struct daemon *d)
+static int listen_on(struct daemon *d, const char *text)
 {
-	struct sockaddr_storage bound;
-	char text[ADDRESS_TEXT_MAX];
-	int err = rpc_listen(d->server->rpc,
-		(struct sockaddr *)&d->options.listen, d->options.listen_len,
-		&bound);
+	struct sockaddr_storage addr, bound;
+	char name[ADDRESS_TEXT_MAX];
+	socklen_t len;
+	int err;
 
+	if (!address_parse(text, &addr, &len))
+		return -EINVAL;
+	err = rpc_listen(d->server->rpc, (struct sockaddr *)&addr, len, &bound);
 	if (err < 0) {
-		address_format(&d->options.listen, text, sizeof(text));
 		log_error("cannot listen on address=%s: %s", text,
 			strerror(-err));
 		return err;
 	}
-	address_format(&bound, text, sizeof(text));
+	address_format(&bound, name, sizeof(name));
 	if (address_is_wildcard(&bound))
 		log_warn("listening on every address: anybody who reaches "
-			 "address=%s may mount this export",
-			text);
-	log_info("serving path=%s address=%s lease_s=%u",
-		d->options.export_path, text, d->options.lease_s);
+			 "address=%s may mount what is exported",
+			name);
+	log_info("serving address=%s exports=%zu lease_s=%llu", name,
+		d->stores.count,
+		(unsigned long long)d->options.config.server.lease / 1000);
 	return 0;
+}
+
+static int start_listening(struct daemon *d)
+{
+	const struct setting_list *listen = &d->options.config.server.listen;
+	int err = 0;
+
+	for (size_t i = 0; i < listen->count && err == 0; i++)
+		err = listen_on(d, listen->items[i]);
+	return err;
 }
 
 static int start_metrics(struct daemon *d)
@@ -125,16 +132,18 @@ static int start_metrics(struct daemon *d)
 		.index = d->index,
 		.started_s = time(NULL),
 	};
-	struct sockaddr_storage bound;
+	const char *wanted = d->options.config.server.metrics;
+	struct sockaddr_storage addr, bound;
 	char text[ADDRESS_TEXT_MAX];
+	socklen_t len;
 	int err;
 
-	if (d->options.metrics_len == 0)
+	if (strcmp(wanted, "off") == 0)
 		return 0;
-	err = metrics_http_start(&d->options.metrics, d->options.metrics_len,
-		&source, &d->metrics, &bound);
-	address_format(
-		err < 0 ? &d->options.metrics : &bound, text, sizeof(text));
+	if (!address_parse_local(wanted, &addr, &len))
+		return -EINVAL;
+	err = metrics_http_start(&addr, len, &source, &d->metrics, &bound);
+	address_format(err < 0 ? &addr : &bound, text, sizeof(text));
 	if (err < 0) {
 		log_error("cannot serve metrics on address=%s: %s", text,
 			strerror(-err));
@@ -151,11 +160,11 @@ static int start_metrics(struct daemon *d)
 static int start_identity(struct daemon *d)
 {
 	char why[WHY_SIZE] = "";
-	int err = ident_open(d->options.state_dir, &d->ident, why, sizeof(why));
+	const char *dir = d->options.config.server.state_dir;
+	int err = ident_open(dir, &d->ident, why, sizeof(why));
 
 	if (err < 0)
-		log_error("cannot use state directory path=%s: %s",
-			d->options.state_dir, why);
+		log_error("cannot use state directory path=%s: %s", dir, why);
 	return err;
 }
 
@@ -182,18 +191,17 @@ static void daemon_stop(struct daemon *d)
 {
 	metrics_http_stop(d->metrics);
 	nfs_server_stop(d->server);
-	store_free(d->store);
+	stores_fini(&d->stores);
 	dirindex_free(d->index);
 	timers_fini(&d->timers);
 	ident_close(&d->ident);
+	options_free(&d->options);
 }
 
 static int daemon_start(struct daemon *d)
 {
-	struct rpc_config rpc;
 	int err;
 
-	rpc_config_default(&rpc);
 	clock_init(&d->clock);
 	err = timers_init(&d->timers, &d->clock);
 	if (err == 0)
@@ -201,9 +209,9 @@ static int daemon_start(struct daemon *d)
 	if (err == 0)
 		err = start_identity(d);
 	if (err == 0)
-		err = start_store(d, rpc.max_connections);
+		err = start_stores(d);
 	if (err == 0)
-		err = start_server(d, rpc.max_connections);
+		err = start_server(d);
 	if (err == 0)
 		err = start_metrics(d);
 	if (err == 0)
@@ -228,7 +236,7 @@ static int serve_until(struct daemon *d, const sigset_t *ending)
 	int number;
 
 	while ((number = sigtimedwait(ending, NULL, &interval)) < 0)
-		posix_trim(d->store, TIDY_S * 1000);
+		stores_trim(&d->stores, TIDY_S * 1000);
 	return number;
 }
 
@@ -238,8 +246,10 @@ int main(int argc, char **argv)
 	sigset_t ending;
 	int err, number;
 
-	if (!options_parse(&d.options, argc, argv, &err))
+	if (!options_parse(&d.options, argc, argv, &err)) {
+		options_free(&d.options);
 		return err;
+	}
 	log_setup(STDERR_FILENO,
 		d.options.verbose ? LOG_LVL_DEBUG : LOG_LVL_INFO);
 	umask(0); /* modes are the clients' (SV-12) */

@@ -1,42 +1,41 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/options.h"
 
-#include <errno.h>
+#include <ctype.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "daemon/address.h"
-
-#define DEFAULT_STATE_DIR "/var/lib/herald"
-#define DEFAULT_LISTEN    "127.0.0.1:2049"
-#define LEASE_DEFAULT     90
-#define LEASE_MIN         5
-#define LEASE_MAX         3600
+#define EXIT_OPTIONS 2
 
 static const char usage[] =
 	"Usage: heraldd --export DIR [OPTION]...\n"
-	"Serve the directory DIR over NFSv4.1 and 4.2, and tell clients what\n"
-	"changes in it.\n"
+	"       heraldd --config FILE [OPTION]...\n"
+	"Serve directories over NFSv4.1 and 4.2, and tell clients what "
+	"changes\n"
+	"in them.\n"
 	"\n"
-	"  --export DIR        the directory to serve; clients mount HOST:/\n"
-	"  --listen ADDR:PORT  where to listen (default " DEFAULT_LISTEN ");\n"
-	"                      an IPv6 address stands in brackets: [::1]:2049\n"
+	"  --export DIR        serve this directory; clients mount HOST:/\n"
+	"  --no-root-squash    root on a client is root here\n"
+	"  --config FILE       serve what the file says (herald.yaml(5)); the\n"
+	"                      following override it\n"
+	"  --listen ADDR:PORT  where to listen (default 127.0.0.1:2049), "
+	"several\n"
+	"                      times for several; an IPv6 address stands in\n"
+	"                      brackets: [::1]:2049\n"
 	"  --state-dir DIR     what must survive a restart (default\n"
-	"                      " DEFAULT_STATE_DIR
-	"); one per server, never a copy\n"
+	"                      /var/lib/herald); one per server, never a copy\n"
 	"  --lease SECONDS     lease time, 5 to 3600 (default 90)\n"
 	"  --metrics [ADDR:]PORT\n"
-	"                      metrics for Prometheus, by HTTP; only from "
-	"this\n"
-	"                      host unless ADDR says otherwise\n"
-	"  --no-root-squash    root on a client is root here\n"
+	"                      metrics for Prometheus, by HTTP; only from\n"
+	"                      this host unless ADDR says otherwise\n"
 	"  --verbose           log more\n"
 	"  --help, --version\n";
 
 enum {
-	OPTION_EXPORT = 256,
+	OPTION_CONFIG = 256,
+	OPTION_EXPORT,
 	OPTION_LISTEN,
 	OPTION_STATE_DIR,
 	OPTION_LEASE,
@@ -48,6 +47,7 @@ enum {
 };
 
 static const struct option long_options[] = {
+	{"config", required_argument, NULL, OPTION_CONFIG},
 	{"export", required_argument, NULL, OPTION_EXPORT},
 	{"listen", required_argument, NULL, OPTION_LISTEN},
 	{"state-dir", required_argument, NULL, OPTION_STATE_DIR},
@@ -60,101 +60,240 @@ static const struct option long_options[] = {
 	{NULL, 0, NULL, 0},
 };
 
-static bool parse_lease(const char *text, unsigned *ret)
-{
-	char *end;
-	unsigned long value;
+/* What is found before anything is done. */
+struct plan {
+	const char *config;
+	const char *export;
+	bool no_root_squash;
+	bool listens; /* --listen was taken: the next one is one more */
+	bool failed;
+};
 
-	errno = 0;
-	value = strtoul(text, &end, 10);
-	if (errno || *end || end == text || value < LEASE_MIN ||
-		value > LEASE_MAX)
-		return false;
-	*ret = value;
-	return true;
+static void complain(struct plan *plan, const char *text)
+{
+	fprintf(stderr, "heraldd: %s\n", text);
+	plan->failed = true;
 }
 
-static bool refuse(const char *option, const char *value, const char *expected)
+/* ---- what belongs to the server as a whole ---- */
+
+static const struct setting *server_row(const char *key)
 {
+	for (size_t i = 0; i < server_table.nrows; i++) {
+		if (strcmp(server_table.rows[i].key, key) == 0)
+			return &server_table.rows[i];
+	}
+	abort();
+}
+
+static void refuse(struct plan *plan, const char *option, const char *value,
+	const struct setting *row)
+{
+	char expected[256];
+
+	setting_expected(row, expected, sizeof(expected));
 	fprintf(stderr, "heraldd: %s: '%s' is not %s\n", option, value,
 		expected);
-	return false;
+	plan->failed = true;
 }
 
-/* One option; false: the reason was printed. */
-static bool take(struct options *o, int option, const char *value)
+static void take_metrics(
+	struct plan *plan, struct config *config, const char *value)
 {
+	const struct setting *row = server_row("metrics");
+
+	if (setting_set(row, &config->server, value) < 0)
+		refuse(plan, "--metrics", value, row);
+}
+
+static void take_listen(
+	struct plan *plan, struct config *config, const char *value)
+{
+	const struct setting *row = server_row("listen");
+	int err = plan->listens ? setting_append(row, &config->server, value)
+				: setting_set(row, &config->server, value);
+
+	plan->listens = true;
+	if (err < 0)
+		refuse(plan, "--listen", value, row);
+}
+
+/* On the command line a number alone is one of seconds. */
+static void take_lease(
+	struct plan *plan, struct config *config, const char *value)
+{
+	const struct setting *row = server_row("lease");
+	char text[32];
+	size_t digits = strspn(value, "0123456789");
+
+	snprintf(text, sizeof(text), "%s%s", value,
+		digits && value[digits] == '\0' ? "s" : "");
+	if (setting_set(row, &config->server, text) < 0)
+		refuse(plan, "--lease", value, row);
+}
+
+/* A path of the shell's may be relative, one of a file may not. */
+static void take_path(struct plan *plan, char **to, const char *value)
+{
+	char *copy = strdup(value);
+
+	if (!copy) {
+		complain(plan, "out of memory");
+		return;
+	}
+	free(*to);
+	*to = copy;
+}
+
+static void take(
+	struct plan *plan, struct options *o, int option, const char *value)
+{
+	struct config *config = &o->config;
+
 	switch (option) {
-	case OPTION_EXPORT:
-		o->export_path = value;
-		return true;
 	case OPTION_LISTEN:
-		return address_parse(value, &o->listen, &o->listen_len) ||
-			refuse("--listen", value, "ADDR:PORT");
+		take_listen(plan, config, value);
+		break;
 	case OPTION_STATE_DIR:
-		o->state_dir = value;
-		return true;
+		take_path(plan, &config->server.state_dir, value);
+		break;
 	case OPTION_LEASE:
-		return parse_lease(value, &o->lease_s) ||
-			refuse("--lease", value,
-				"a number of seconds from 5 to 3600");
+		take_lease(plan, config, value);
+		break;
 	case OPTION_METRICS:
-		return address_parse_local(
-			       value, &o->metrics, &o->metrics_len) ||
-			refuse("--metrics", value, "[ADDR:]PORT");
-	case OPTION_NO_ROOT_SQUASH:
-		o->root_squash = false;
-		return true;
+		take_metrics(plan, config, value);
+		break;
 	case OPTION_VERBOSE:
 		o->verbose = true;
-		return true;
-	default: /* getopt_long() has said what is wrong */
-		return false;
+		break;
+	default: /* the plan's */
+		break;
 	}
 }
 
-static bool finish(const struct options *o, int argc)
+/* ---- what is served ---- */
+
+static void tell(void *ctx, const char *line)
 {
-	if (optind < argc) {
-		fprintf(stderr, "heraldd: takes options only\n");
+	fprintf(stderr, "heraldd: %s\n", line);
+}
+
+static void read_config(struct plan *plan, struct config *config)
+{
+	struct config_errors errors = {.file = plan->config, .tell = tell};
+
+	if (config_read(config, &errors) < 0)
+		complain(plan, "out of memory");
+	if (errors.count > 0)
+		plan->failed = true;
+}
+
+static void make_export(struct plan *plan, struct config *config)
+{
+	struct export_settings *e = config_add_export(config, plan->export);
+
+	if (!e ||
+		(plan->no_root_squash &&
+			config_set_option(e, "no_root_squash") < 0))
+		complain(plan, "out of memory");
+}
+
+static void make_exports(struct plan *plan, struct config *config)
+{
+	if (plan->config && plan->export)
+		complain(plan,
+			"--export does not go with --config: the file "
+			"says what is served");
+	else if (plan->config && plan->no_root_squash)
+		complain(plan,
+			"--no-root-squash does not go with --config: "
+			"it is an option of the file's exports");
+	else if (plan->config)
+		read_config(plan, config);
+	else if (plan->export)
+		make_export(plan, config);
+	else
+		complain(plan,
+			"--export DIR or --config FILE is missing "
+			"(see --help)");
+}
+
+/* ---- the line as a whole ---- */
+
+/* False: all is said and done. */
+static bool note(struct plan *plan, int option, const char *value)
+{
+	switch (option) {
+	case OPTION_CONFIG:
+		plan->config = value;
+		return true;
+	case OPTION_EXPORT:
+		plan->export = value;
+		return true;
+	case OPTION_NO_ROOT_SQUASH:
+		plan->no_root_squash = true;
+		return true;
+	case OPTION_HELP:
+		fputs(usage, stdout);
 		return false;
-	}
-	if (!o->export_path) {
-		fprintf(stderr,
-			"heraldd: --export DIR is missing (see --help)\n");
+	case OPTION_VERSION:
+		puts("heraldd " HERALD_VERSION);
 		return false;
+	case '?': /* getopt_long() has said what is wrong */
+		plan->failed = true;
+		return true;
+	default:
+		return true;
 	}
+}
+
+/* Once over the line: what must be known before the rest is taken. */
+static bool make_plan(struct plan *plan, int argc, char **argv)
+{
+	int option;
+
+	optind = 1;
+	while ((option = getopt_long(argc, argv, "", long_options, NULL)) !=
+		-1) {
+		if (!note(plan, option, optarg))
+			return false;
+	}
+	if (optind < argc && !plan->failed)
+		complain(plan, "takes options only");
 	return true;
+}
+
+static void take_all(
+	struct plan *plan, struct options *ret, int argc, char **argv)
+{
+	int option;
+
+	optind = 1;
+	while ((option = getopt_long(argc, argv, "", long_options, NULL)) != -1)
+		take(plan, ret, option, optarg);
 }
 
 bool options_parse(struct options *ret, int argc, char **argv, int *exit_code)
 {
-	int option;
+	struct plan plan = {.config = NULL};
 
-	*ret = (struct options){
-		.state_dir = DEFAULT_STATE_DIR,
-		.lease_s = LEASE_DEFAULT,
-		.root_squash = true,
-	};
-	address_parse(DEFAULT_LISTEN, &ret->listen, &ret->listen_len);
+	*ret = (struct options){.verbose = false};
 	*exit_code = 0;
-	while ((option = getopt_long(argc, argv, "", long_options, NULL)) !=
-		-1) {
-		if (option == OPTION_HELP) {
-			fputs(usage, stdout);
-			return false;
-		}
-		if (option == OPTION_VERSION) {
-			puts("heraldd " HERALD_VERSION);
-			return false;
-		}
-		if (!take(ret, option, optarg)) {
-			*exit_code = 2;
-			return false;
-		}
-	}
-	if (finish(ret, argc))
+	if (!make_plan(&plan, argc, argv))
+		return false;
+	if (config_init(&ret->config) < 0)
+		complain(&plan, "out of memory");
+	if (!plan.failed)
+		make_exports(&plan, &ret->config);
+	if (!plan.failed)
+		take_all(&plan, ret, argc, argv);
+	if (!plan.failed)
 		return true;
-	*exit_code = 2;
+	*exit_code = EXIT_OPTIONS;
 	return false;
+}
+
+void options_free(struct options *options)
+{
+	config_free(&options->config);
 }

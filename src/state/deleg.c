@@ -36,7 +36,11 @@ const char *recall_reason_name(enum recall_reason reason)
 
 int deleg_books_init(struct deleg_books *b, struct state *s)
 {
+	const struct state_config *config = state_get_config(s);
+
 	*b = (struct deleg_books){.state = s};
+	b->holdoff.first_ms = config->damping_ms;
+	b->holdoff.longest_ms = config->damping_max_ms;
 	lock_init(&b->lock, LOCK_RECALL);
 	cond_init(&b->ended);
 	batch_books_init(b);

@@ -92,8 +92,8 @@ void recall_unhold_locked(struct deleg_books *b, struct deleg *d);
 bool batch_in_flight_locked(const struct deleg *d);
 
 /*
- * Near or at the limit of directory delegations: ask or recall whoever has the
- * most. @who is the client that wants one. Without locks.
+ * Near or at the limit of all directory delegations, or of those of @who, which
+ * wants one: ask or recall whoever has the most, ask @who. Without locks.
  */
 void dirdeleg_ease(struct deleg_books *b, struct client *who);
 

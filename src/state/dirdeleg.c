@@ -147,6 +147,14 @@ static bool take_room(struct deleg_books *b)
 	return false;
 }
 
+/* Requests of one client that run at once may go past it by their number. */
+static bool has_its_share(const struct client *c)
+{
+	uint32_t max = state_get_config(c->state)->max_client_dir_delegs;
+
+	return max && c->dir_delegs >= max;
+}
+
 static bool is_held_off(struct deleg_books *b, const struct node *n)
 {
 	scope_lock(&b->lock);
@@ -195,6 +203,8 @@ static enum deleg_refusal insert(
 	refusal = check_node_locked(n, d->sid.client, d->via);
 	if (refusal != DELEG_NOT_REFUSED)
 		return refusal;
+	if (has_its_share(d->sid.client))
+		return DELEG_REFUSED_CLIENT_LIMIT;
 	if (!take_room(b))
 		return DELEG_REFUSED_LIMIT;
 	if (!deleg_insert_locked(d)) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The limit on directory delegations (DD-10): who makes room for others. */
+/* The limits on directory delegations (DD-10): who makes room. */
 #include "base/cleanup.h"
 #include "state/batch.h"
 #include "state/client.h"
@@ -54,30 +54,27 @@ static struct deleg *oldest_of(struct client *c)
 	return NULL;
 }
 
-static void reclaim_from(struct heaviest *h, uint32_t max)
+static void reclaim_from(struct client *c)
 {
-	struct deleg *d;
+	struct deleg *d = oldest_of(c);
 
-	if (!dirdeleg_above_share(h->held, max, h->clients))
-		return;
-	d = oldest_of(h->client);
 	if (!d)
 		return;
 	recall_start(d, RECALL_RESOURCE);
 	deleg_put(d);
 }
 
-static void ask_back(struct heaviest *h, uint64_t now)
+static void ask_back(struct client *c, uint32_t held, uint64_t now)
 {
-	const struct state_ops *ops = &state_get_config(h->client->state)->ops;
-	uint64_t last = h->client->asked_back_ms;
+	const struct state_ops *ops = &state_get_config(c->state)->ops;
+	uint64_t last = c->asked_back_ms;
 
-	if (!ops->send_recall_any || (last && now - last < ASK_CLIENT_MS) ||
-		!atomic_compare_exchange_strong(
-			&h->client->asked_back_ms, &last, now))
+	if (held == 0 || !ops->send_recall_any ||
+		(last && now - last < ASK_CLIENT_MS) ||
+		!atomic_compare_exchange_strong(&c->asked_back_ms, &last, now))
 		return;
 	/* A quarter of what it has, and one at least. */
-	ops->send_recall_any(ops->ctx, h->client, h->held - h->held / 4 - 1);
+	ops->send_recall_any(ops->ctx, c, held - held / 4 - 1);
 }
 
 /* One walk now and then, however many ask. */
@@ -94,22 +91,41 @@ static bool is_time(
 	return true;
 }
 
+/* All of them are too many: the client with the most makes room. */
+static void ease_all(
+	struct deleg_books *b, struct client *who, enum dirdeleg_pressure all)
+{
+	uint32_t max = state_get_config(b->state)->max_dir_delegs;
+	struct heaviest h = find_heaviest(b->state, who);
+
+	if (!h.client)
+		return;
+	ask_back(h.client, h.held, books_now_ms(b));
+	if (all == DIRDELEG_RECLAIM &&
+		dirdeleg_above_share(h.held, max, h.clients))
+		reclaim_from(h.client);
+	client_put(h.client);
+}
+
+/* Near what one client may have it is asked, too; it knows what it uses. */
+static void ease_one(struct deleg_books *b, struct client *who)
+{
+	uint32_t max = state_get_config(b->state)->max_client_dir_delegs;
+	uint32_t held = who->dir_delegs;
+
+	if (max && dirdeleg_pressure(held, max) != DIRDELEG_ROOM)
+		ask_back(who, held, books_now_ms(b));
+}
+
 void dirdeleg_ease(struct deleg_books *b, struct client *who)
 {
 	const struct state_config *config = state_get_config(b->state);
-	enum dirdeleg_pressure pressure = dirdeleg_pressure(
+	enum dirdeleg_pressure all = dirdeleg_pressure(
 		atomic_load(&b->dir_delegs), config->max_dir_delegs);
-	uint64_t now = books_now_ms(b);
-	struct heaviest h;
 
-	if (pressure == DIRDELEG_ROOM || config->refuse_at_limit ||
-		!is_time(b, now, pressure))
+	if (config->refuse_at_limit)
 		return;
-	h = find_heaviest(b->state, who);
-	if (!h.client)
-		return;
-	ask_back(&h, now);
-	if (pressure == DIRDELEG_RECLAIM)
-		reclaim_from(&h, config->max_dir_delegs);
-	client_put(h.client);
+	ease_one(b, who);
+	if (all != DIRDELEG_ROOM && is_time(b, books_now_ms(b), all))
+		ease_all(b, who, all);
 }

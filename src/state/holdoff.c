@@ -12,7 +12,8 @@ void holdoff_strike(struct holdoff *h, uint64_t hash, uint64_t now_ms)
 		at->strikes = 0;
 	}
 	at->strikes++;
-	at->until_ms = now_ms + recall_holdoff_ms(at->strikes);
+	at->until_ms = now_ms +
+		recall_holdoff_ms(at->strikes, h->first_ms, h->longest_ms);
 }
 
 bool holdoff_active(const struct holdoff *h, uint64_t hash, uint64_t now_ms)

@@ -16,6 +16,8 @@
 #define HOLDOFF_SLOTS 1024
 
 struct holdoff {
+	uint64_t first_ms; /* 0: no directory is held off */
+	uint64_t longest_ms;
 	struct holdoff_slot {
 		uint64_t hash;
 		uint64_t until_ms; /* 0 = free */

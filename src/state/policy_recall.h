@@ -12,13 +12,11 @@
 #include "state/batch.h"
 #include "state/recall.h"
 
-#define RECALL_RETRY_MS    2000 /* CB_RECALL again after DELAY or no channel */
-#define BATCH_AGAIN_MS     500  /* CB_NOTIFY again after DELAY */
-#define BATCH_TRIES        20   /* then its client is not listening */
-#define RETURN_FLUSH_MS    2000 /* DELEGRETURN waits so long for a batch */
-#define HOLDOFF_FIRST_MS   500  /* no grant after a recall for a conflict */
-#define HOLDOFF_LONGEST_MS 30000
-#define HOLDOFF_FORGET_MS  60000 /* without a recall: as if there was none */
+#define RECALL_RETRY_MS   2000  /* CB_RECALL again after DELAY or no channel */
+#define BATCH_AGAIN_MS    500   /* CB_NOTIFY again after DELAY */
+#define BATCH_TRIES       20    /* then its client is not listening */
+#define RETURN_FLUSH_MS   2000  /* DELEGRETURN waits so long for a batch */
+#define HOLDOFF_FORGET_MS 60000 /* without a recall: as if there was none */
 
 /* Does this reason stop the queue, or does it run until DELEGRETURN? */
 static inline bool recall_stops_queue(enum recall_reason reason)
@@ -35,14 +33,18 @@ static inline bool recall_is_conflict(enum recall_reason reason)
 		reason == RECALL_DIRECTORY_REMOVED;
 }
 
-/* How long after the @strikes'th recall a directory is not granted. */
-static inline uint64_t recall_holdoff_ms(uint32_t strikes)
+/*
+ * How long after the @strikes'th recall a directory is not granted: @first_ms,
+ * twice as long each time, never more than @longest_ms.
+ */
+static inline uint64_t recall_holdoff_ms(
+	uint32_t strikes, uint64_t first_ms, uint64_t longest_ms)
 {
-	uint64_t ms = HOLDOFF_FIRST_MS;
+	uint64_t ms = first_ms;
 
-	for (uint32_t i = 1; i < strikes && ms < HOLDOFF_LONGEST_MS; i++)
+	for (uint32_t i = 1; i < strikes && ms > 0 && ms < longest_ms; i++)
 		ms *= 2;
-	return ms < HOLDOFF_LONGEST_MS ? ms : HOLDOFF_LONGEST_MS;
+	return ms < longest_ms ? ms : longest_ms;
 }
 
 /* What a CB_RECALL that ended so means. */

@@ -26,6 +26,8 @@ void state_config_default(struct state_config *config)
 		.notify_max_bytes = 4u << 20,
 		.notify_window_ms = 50,
 		.recall_wait_ms = 30,
+		.damping_ms = 500,
+		.damping_max_ms = 30000,
 		.told_max_entries = 10000,
 		.dir_delegations = true,
 		.classic_notify = true,

@@ -86,13 +86,16 @@ struct state_config {
 	 * value he knows, and his cache with it.
 	 */
 	uint64_t change_linger_ms;
-	uint32_t max_dir_delegs;      /* all clients */
-	uint32_t notify_max_events;   /* per delegation; 16,384 */
-	size_t notify_max_bytes;      /* per delegation; 4 MiB */
-	uint64_t notify_window_ms;    /* batch window; 0 = at once */
-	uint64_t recall_wait_ms;      /* a mutator waits this long; 30 */
+	uint32_t max_dir_delegs;        /* all clients */
+	uint32_t max_client_dir_delegs; /* of one; 0 = no limit of its own */
+	uint32_t notify_max_events;     /* per delegation; 16,384 */
+	size_t notify_max_bytes;        /* per delegation; 4 MiB */
+	uint64_t notify_window_ms;      /* batch window; 0 = at once */
+	uint64_t recall_wait_ms;        /* a mutator waits this long; 30 */
+	uint64_t damping_ms;          /* no grant after a conflict; 0 = none */
+	uint64_t damping_max_ms;      /* it doubles each time, up to this */
 	uint32_t told_max_entries;    /* of one directory; see told.h */
-	bool refuse_at_limit;         /* of max_dir_delegs: recall nobody */
+	bool refuse_at_limit;         /* of those two: recall nobody */
 	bool dir_delegations;         /* false: GET_DIR_DELEGATION = NOTSUPP */
 	bool classic_notify;          /* serve clients without GFLAG_EXTEND */
 	bool strict_destroy_clientid; /* directory delegations: BUSY, too */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Seeds for the fuzzers, made from valid messages: fuzz_corpus DIR writes
- * DIR/compound, DIR/cb_reply and DIR/notify.
+ * Seeds for the fuzzers, made from valid messages and files: fuzz_corpus DIR
+ * writes DIR/compound, DIR/cb_reply, DIR/notify and DIR/config.
  */
 #include <err.h>
 #include <stdio.h>
@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 
 #include "ask.h"
+#include "daemon/config.h"
+#include "daemon/settings_print.h"
 #include "operations.h"
 #include "wire/nfs4_xdr.h"
 #include "wire/notify4.h"
@@ -293,6 +295,30 @@ static void make_dir_or_die(const char *name)
 	mkdir(path, 0777);
 }
 
+static void write_config(const char *text)
+{
+	write_seed("config", NULL, 0, text, strlen(text));
+}
+
+static void seed_config(void)
+{
+	char *text;
+	size_t size;
+	FILE *to = open_memstream(&text, &size);
+
+	settings_print_yaml(&config_table, to);
+	fclose(to);
+	write_config(text);
+	free(text);
+	write_config("exports:\n"
+		     "  - {path: /a, pseudo: /x/y, options: [ro, anonuid=7]}\n"
+		     "  - {path: &p /b, pseudo: /x/z, options: all_squash}\n"
+		     "  - {path: *p, pseudo: /w}\n");
+	write_config("exports: [{path: /a}]\n"
+		     "server: {listen: ['[::1]:1', 10.0.0.1:2], lease: 2m}\n"
+		     "nfs: {directory_delegations: {queue_bytes: 1MiB}}\n");
+}
+
 int main(int argc, char **argv)
 {
 	if (argc != 2)
@@ -302,6 +328,7 @@ int main(int argc, char **argv)
 	make_dir_or_die("compound");
 	make_dir_or_die("cb_reply");
 	make_dir_or_die("notify");
+	make_dir_or_die("config");
 	p.minor = 2;
 	arena_init(&p.arena, 1 << 20);
 	peer_begin_bare(&p);
@@ -311,6 +338,7 @@ int main(int argc, char **argv)
 	seed_state();
 	seed_answers();
 	seed_notifications();
+	seed_config();
 	arena_fini(&p.arena);
 	return 0;
 }

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "state/deleg_count.h"
 #include "state/cbsession.h"
 #include "state/policy_recall.h"
 
@@ -234,6 +235,46 @@ static void test_near_the_limit_the_heaviest_is_asked(void **state)
 	end_limited(&st, a, b);
 }
 
+static uint64_t refused_by_client_limit(struct stage *st)
+{
+	struct deleg_stats stats;
+
+	deleg_stats_read(st->w.state, &stats);
+	return stats.type[DELEG_DIR].refused[DELEG_REFUSED_CLIENT_LIMIT];
+}
+
+static void dd10_a_client_has_a_limit_of_its_own(void **state)
+{
+	struct stage st;
+	struct deleg *d;
+	struct fileid id = stage_dir(8);
+
+	asked = (struct asked){.times = 0};
+	stage_prepare(&st);
+	st.w.config.max_client_dir_delegs = 10;
+	st.w.config.ops.send_recall_any = note_asked;
+	stage_start(&st);
+	struct client *a = stage_client(&st, "a"), *b = stage_client(&st, "b");
+
+	take_many(&st, a, 0, 8);
+	assert_int_equal(asked.times, 0);
+	d = stage_grant(&st, a, 8, ASK_ALL); /* 9 of 10 */
+	assert_int_equal(asked.times, 1);
+	assert_ptr_equal(asked.client, a);
+	assert_int_equal(asked.keep, 6);
+	take_many(&st, a, 9, 1);
+	assert_null(stage_grant(&st, a, 10, ASK_ALL));
+	assert_int_equal(refused_by_client_limit(&st), 1);
+	/* Others are not concerned, and nothing is taken from it. */
+	take_many(&st, b, 100, 5);
+	assert_int_equal(asked.times, 1);
+	stage_assert_quiet(&st);
+	assert_int_equal(deleg_return(&d->sid, &id, true), NFS4_OK);
+	deleg_put(d);
+	take_many(&st, a, 10, 1);
+	end_limited(&st, a, b);
+}
+
 static void test_at_the_limit_the_heaviest_gives_its_oldest(void **state)
 {
 	struct stage st;
@@ -325,7 +366,7 @@ static void test_conflict_holds_off(void **state)
 	assert_int_equal(
 		stage_change(&st, b, 1, CHANGE_ADD_ENTRY, "x"), NFS4ERR_DELAY);
 	/* Somebody waits: nobody is granted it meanwhile. */
-	stage_pass(&st, HOLDOFF_FIRST_MS + 1);
+	stage_pass(&st, st.w.config.damping_ms + 1);
 	assert_null(stage_grant(&st, b, 1, ASK_ALL));
 	assert_int_equal(deleg_return(&d->sid, &id, true), NFS4_OK);
 	deleg_put(d);
@@ -340,9 +381,9 @@ static void test_conflict_holds_off(void **state)
 	assert_null(stage_grant(&st, a, 1, ASK_NOTHING));
 	assert_int_equal(
 		stage_change(&st, b, 1, CHANGE_ADD_ENTRY, "x"), NFS4_OK);
-	stage_pass(&st, HOLDOFF_FIRST_MS + 1);
+	stage_pass(&st, st.w.config.damping_ms + 1);
 	assert_null(stage_grant(&st, a, 1, ASK_NOTHING));
-	stage_pass(&st, HOLDOFF_FIRST_MS);
+	stage_pass(&st, st.w.config.damping_ms);
 	deleg_put(stage_grant(&st, a, 1, ASK_NOTHING));
 	client_put(a);
 	client_put(b);
@@ -386,6 +427,7 @@ int main(void)
 		cmocka_unit_test(test_needs_a_client_in_order),
 		cmocka_unit_test(test_limit),
 		cmocka_unit_test(test_near_the_limit_the_heaviest_is_asked),
+		cmocka_unit_test(dd10_a_client_has_a_limit_of_its_own),
 		cmocka_unit_test(
 			test_at_the_limit_the_heaviest_gives_its_oldest),
 		cmocka_unit_test(test_equal_shares_are_left_alone),

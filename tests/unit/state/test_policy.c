@@ -231,14 +231,17 @@ static void test_batch_steps(void **state)
 static void test_holdoff_grows_and_is_forgotten(void **state)
 {
 	struct holdoff h;
+	const uint64_t first = 500, longest = 30000;
 	uint64_t now = 1000, before = 0;
 
 	memset(&h, 0, sizeof(h));
+	h.first_ms = first;
+	h.longest_ms = longest;
 	assert_false(holdoff_active(&h, 7, now));
 	for (uint32_t i = 1; i < 70; i++) {
-		uint64_t ms = recall_holdoff_ms(i);
+		uint64_t ms = recall_holdoff_ms(i, first, longest);
 
-		assert_true(ms >= before && ms <= HOLDOFF_LONGEST_MS);
+		assert_true(ms >= before && ms <= longest);
 		before = ms;
 		holdoff_strike(&h, 7, now);
 		assert_true(holdoff_active(&h, 7, now + ms - 1));
@@ -246,14 +249,28 @@ static void test_holdoff_grows_and_is_forgotten(void **state)
 		assert_false(holdoff_active(&h, 7 + HOLDOFF_SLOTS, now));
 		now += ms;
 	}
-	assert_int_equal(before, HOLDOFF_LONGEST_MS);
+	assert_int_equal(before, longest);
 	now += HOLDOFF_FORGET_MS + 1;
 	holdoff_strike(&h, 7, now);
-	assert_false(holdoff_active(&h, 7, now + HOLDOFF_FIRST_MS));
+	assert_false(holdoff_active(&h, 7, now + first));
 	/* Another directory takes the slot: only forgotten. */
 	holdoff_strike(&h, 7 + HOLDOFF_SLOTS, now);
 	assert_false(holdoff_active(&h, 7, now));
 	assert_true(holdoff_active(&h, 7 + HOLDOFF_SLOTS, now));
+}
+
+static void dd25_damping_can_be_switched_off(void **state)
+{
+	struct holdoff h;
+
+	memset(&h, 0, sizeof(h));
+	h.longest_ms = 30000;
+	for (int i = 0; i < 100; i++) {
+		holdoff_strike(&h, 7, 1000);
+		assert_false(holdoff_active(&h, 7, 1000));
+	}
+	assert_int_equal(recall_holdoff_ms(40, 5000, 1000), 1000);
+	assert_int_equal(recall_holdoff_ms(UINT32_MAX, 0, UINT64_MAX), 0);
 }
 
 int main(void)
@@ -268,6 +285,7 @@ int main(void)
 		cmocka_unit_test(test_recall_steps),
 		cmocka_unit_test(test_batch_steps),
 		cmocka_unit_test(test_holdoff_grows_and_is_forgotten),
+		cmocka_unit_test(dd25_damping_can_be_switched_off),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
