@@ -39,6 +39,9 @@ HERALDD = os.environ.get("HERALDD", BUILD / "heraldd")
 HERALD = BUILD / "herald"
 
 CONFIG = """\
+exports:
+  - path: {dir}/export
+    pseudo: /
 nfs:
   directory_delegations:
     batch_window: {window_ms}ms
@@ -78,14 +81,10 @@ class Server:
 
     def _start(self) -> None:
         config = self.dir / "heraldd.yaml"
-        config.write_text(CONFIG.format(window_ms=self.window_ms))
-        argv = [HERALDD, "--export", self.dir / "export",
-                "--state-dir", self.dir / "state",
+        config.write_text(CONFIG.format(
+            dir=self.dir, window_ms=self.window_ms))
+        argv = [HERALDD, "--config", config, "--state-dir", self.dir / "state",
                 "--listen", f"127.0.0.1:{self.port}"]
-        if "--config" in run([HERALDD, "--help"]):
-            argv += ["--config", config]
-        else:
-            print("heraldd reads no settings: it runs with its defaults")
         with open(self.dir / "log", "wb") as log:
             self.process = subprocess.Popen(
                 argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
@@ -231,25 +230,30 @@ def slabs() -> int:
 
 
 def memory(b) -> None:
-    """Two fresh servers do the same, but for the delegations."""
+    """Fresh servers do the same, but for the delegations."""
     words = ["--directories", b.scale(100000), "--clients", 10, "--rate", 0,
              "--seconds", 1]
     with Server() as server:
         without = b.notify(server, *words, "--holders", 0)
-    before = slabs()
-    with Server() as server:
-        held = b.notify(server, *words, "--holders", 10)
-        marks = slabs() - before
+    for what, more in (("entries", []),
+                       ("entries and attributes", ["--attributes"])):
+        before = slabs()
+        with Server() as server:
+            held = b.notify(server, *words, "--holders", 10, *more)
+            marks = slabs() - before
+        weigh(b, what, without, held, marks)
+
+
+def weigh(b, what, without, held, marks) -> None:
     n = held["delegations"]
-    grown = held["server"]["rss_bytes"] - without["server"]["rss_bytes"]
-    b.row("memory", f"{n} delegations, {held['directories']} directories",
-          f"{grown / max(n, 1):.0f} bytes each (RSS "
-          f"{without['server']['rss_bytes'] / 2**20:.0f} MiB without, "
-          f"{held['server']['rss_bytes'] / 2**20:.0f} MiB with; the "
-          f"kernel's marks {max(marks, 0) / 2**20:.1f} MiB)",
-          "<= 500 bytes", n > 0 and grown / n <= 500)
-    b.row("memory", "granted", f"{n}, {held['refused']} refused",
-          "all", held["refused"] == 0)
+    with_, less = (f["server"]["rss_bytes"] for f in (held, without))
+    b.row("memory", f"{n} delegations told of {what}, "
+          f"{held['directories']} directories",
+          f"{(with_ - less) / max(n, 1):.0f} bytes each (RSS "
+          f"{less / 2**20:.0f} MiB without, {with_ / 2**20:.0f} MiB with; "
+          f"the kernel's marks {max(marks, 0) / 2**20:.1f} MiB), "
+          f"{held['refused']} refused", "<= 500 bytes, none refused",
+          n > 0 and with_ - less <= 500 * n and not held["refused"])
 
 
 def instructions(b, mode) -> float:
@@ -331,7 +335,7 @@ def main() -> int:
     (BUILD / "bench.json").write_text(json.dumps(b.record, indent=1) + "\n")
     print()
     print(b.table())
-    return 0 if all(r[-1] == "yes" for r in b.rows) else 1
+    return 0 if b.quick or all(r[-1] == "yes" for r in b.rows) else 1
 
 
 if __name__ == "__main__":
