@@ -24,7 +24,7 @@ struct bench_report {
 	/* Before and after the grants, before and after the changes. */
 };
 
-/* Was it late? Then the figures are about a lower rate than was asked for. */
+/* If not, the figures are those of a system that is too slow for the rate. */
 bool bench_report_kept_rate(const struct bench_report *r);
 
 /* Nothing lost, no model wrong, no change failed. */
