@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/cleanup.h"
 
@@ -158,26 +159,60 @@ static void settle(void *ctx, const struct nfsc_deleg *granted)
 		htab_hash(d->stateid.other, sizeof(d->stateid.other)));
 }
 
+/* Before a client's first grant, wait so long and so often in all. */
+#define FIRST_PAUSE_MS 50
+#define FIRST_TRIES    200
+
+/*
+ * True: try again. A server may refuse what comes before it knows that the
+ * backchannel answers; that is no news of any limit.
+ */
+static bool is_too_early(struct bench_hold *h, struct bench_client *bc)
+{
+	const struct timespec pause = {
+		.tv_nsec = FIRST_PAUSE_MS * NSEC_PER_MSEC};
+
+	if (bc->tries++ >= FIRST_TRIES || *h->config.stop)
+		return false;
+	nanosleep(&pause, NULL);
+	return true;
+}
+
+static int ask(struct bench_hold *h, struct bench_deleg *d, bool *granted)
+{
+	struct nfsc_deleg_want want;
+	struct nfsc_deleg deleg;
+	bool first;
+	int err;
+
+	make_want(h, &want);
+	do {
+		first = d->client->granted == 0;
+		err = nfsc_get_dir_delegation(d->client->nfsc,
+			&h->config.dirs[d->directory], &want, settle, d,
+			&deleg);
+	} while (err == 0 && !deleg.granted && first &&
+		is_too_early(h, d->client));
+	*granted = err == 0 && deleg.granted;
+	return err;
+}
+
 static int grant_one(void *ctx, uint64_t i)
 {
 	struct bench_hold *h = ctx;
 	struct bench_deleg *d = &h->delegs[i];
-	struct nfsc_deleg_want want;
-	struct nfsc_deleg granted;
+	bool granted;
 	int err;
 
-	make_want(h, &want);
 	d->client = client_of(h, i);
 	d->directory = directory_of(h, i);
 	list_init(&d->on_recalled);
-	err = nfsc_get_dir_delegation(d->client->nfsc,
-		&h->config.dirs[d->directory], &want, settle, d, &granted);
+	err = ask(h, d, &granted);
 	if (err)
 		return err;
-	if (granted.granted)
-		h->granted++;
-	else
-		h->refused++;
+	d->client->granted += granted;
+	h->granted += granted;
+	h->refused += !granted;
 	return 0;
 }
 

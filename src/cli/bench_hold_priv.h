@@ -37,6 +37,7 @@ struct bench_deleg {
 struct bench_client {
 	struct bench_hold *hold; /* NULL: never begun */
 	struct nfsc *nfsc;
+	_Atomic uint32_t granted, tries; /* tries: before the first grant */
 	struct lock lock;
 	struct htab by_stateid; /* all that are not given back */
 };
