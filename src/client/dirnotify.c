@@ -32,22 +32,27 @@ static uint32_t owner_number(struct xdr_opaque owner)
 	return (uint32_t)number;
 }
 
+struct attr dirnotify_attr(const struct fattr4_values *values)
+{
+	struct attr attr = values->attr;
+
+	if (bitmap4_has(&values->mask, FATTR4_OWNER))
+		attr.uid = owner_number(values->owner);
+	if (bitmap4_has(&values->mask, FATTR4_OWNER_GROUP))
+		attr.gid = owner_number(values->group);
+	return attr;
+}
+
 static struct dircache_entry entry_of(
 	struct name name, uint64_t cookie, const struct fattr4_values *values)
 {
-	struct dircache_entry entry = {
+	return (struct dircache_entry){
 		.name = name,
 		.cookie = cookie,
 		.mask = values->mask,
-		.attr = values->attr,
+		.attr = dirnotify_attr(values),
 		.handle = values->fh,
 	};
-
-	if (bitmap4_has(&values->mask, FATTR4_OWNER))
-		entry.attr.uid = owner_number(values->owner);
-	if (bitmap4_has(&values->mask, FATTR4_OWNER_GROUP))
-		entry.attr.gid = owner_number(values->group);
-	return entry;
 }
 
 nfsstat4 dirnotify_entry(const component4 *name, const fattr4 *attrs,

@@ -10,6 +10,7 @@
 #include "base/arena.h"
 #include "client/dircache.h"
 #include "proto/nfs4.h"
+#include "wire/fattr4.h"
 
 /*
  * An entry of a listing or a notification. NFS4_OK, or what is wrong with the
@@ -34,6 +35,9 @@ bool dirnotify_is_name(struct name name);
 
 /* "." or "..", which no notification is about but a listing may have. */
 bool dirnotify_is_dots(struct name name);
+
+/* All of @values->attr, owners as struct dircache_entry has them. */
+struct attr dirnotify_attr(const struct fattr4_values *values);
 
 /* READDIR's verifier as the number that wire/notify4.h makes of it. */
 uint64_t dirnotify_verifier(const verifier4 verifier);

@@ -211,6 +211,7 @@ int nfsc_getattr(struct nfsc *c, const struct nfsc_fh *fh, const bitmap4 *want,
 		fattr4_decode(&res->opgetattr.resok4.obj_attributes, ret) !=
 			NFS4_OK)
 		return -EPROTO;
+	ret->attr = dirnotify_attr(ret);
 	ret->fh = ret->owner = ret->group = (struct xdr_opaque){.len = 0};
 	return 0;
 }

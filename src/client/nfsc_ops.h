@@ -53,7 +53,10 @@ int nfsc_lookup(struct nfsc *c, const struct nfsc_fh *from,
 /* As nfsc_lookup() of the names in "a/b/c". */
 int nfsc_lookup_path(struct nfsc *c, const char *path, struct nfsc_fh *ret);
 
-/* Strings and handle in @ret are empty: they died with the call. */
+/*
+ * Strings and handle in @ret are empty: they died with the call. Owners stand
+ * in attr.uid and gid as struct dircache_entry has them.
+ */
 int nfsc_getattr(struct nfsc *c, const struct nfsc_fh *fh, const bitmap4 *want,
 	struct fattr4_values *ret);
 

@@ -86,6 +86,30 @@ bool attrs_change_end(
 	return known;
 }
 
+static void set_if(bitmap4 *set, unsigned attr, bool differs)
+{
+	if (differs)
+		bitmap4_set(set, attr);
+}
+
+bitmap4 attrs_changed(const struct attr *before, const struct attr *after)
+{
+	const struct attr *a = before, *b = after;
+	bitmap4 set = {.beyond = false};
+
+	bitmap4_set(&set, FATTR4_CHANGE);
+	set_if(&set, FATTR4_SIZE, a->size != b->size);
+	set_if(&set, FATTR4_MODE, a->mode != b->mode);
+	set_if(&set, FATTR4_NUMLINKS, a->nlink != b->nlink);
+	set_if(&set, FATTR4_OWNER, a->uid != b->uid);
+	set_if(&set, FATTR4_OWNER_GROUP, a->gid != b->gid);
+	set_if(&set, FATTR4_SPACE_USED, a->space_used != b->space_used);
+	set_if(&set, FATTR4_TIME_ACCESS, a->atime_ns != b->atime_ns);
+	set_if(&set, FATTR4_TIME_METADATA, a->ctime_ns != b->ctime_ns);
+	set_if(&set, FATTR4_TIME_MODIFY, a->mtime_ns != b->mtime_ns);
+	return set;
+}
+
 /* What is the same for every object of this server. */
 static struct fattr4_server server_values(const struct nfs_server *server)
 {
@@ -96,8 +120,9 @@ static struct fattr4_server server_values(const struct nfs_server *server)
 		.max_read = NFS_IO_MAX,
 		.max_write = NFS_IO_MAX,
 		.time_delta_ns = 1,
-		/* 56 and 57 come with attribute notifications. */
-		.notifications = false,
+		.notifications = config->dir_delegations,
+		.dir_notif_delay_ms = config->notify_window_ms,
+		.dirent_notif_delay_ms = config->child_attr_min_delay_ms,
 	};
 }
 

@@ -55,6 +55,12 @@ bool attrs_change_end(
 bool attrs_need_object(const bitmap4 *want);
 
 /*
+ * Which attributes (FATTR4_*) of an object differ after a change of it; its
+ * change attribute always does.
+ */
+bitmap4 attrs_changed(const struct attr *before, const struct attr *after);
+
+/*
  * Encode those attributes of @want that are supported, for the object @fh
  * whose values are @attr. INVAL when write-only ones are asked for. A failed
  * encode shows in @out.

@@ -50,8 +50,61 @@ static bool resolve_entry(void *context, const struct change_entry *entry,
 	return true;
 }
 
-/* As many events as fit; they are those the client gets, in their order. */
-static size_t put_events(struct notify_task *nt, struct xdr *out)
+/* One request being filled. */
+struct filling {
+	struct xdr *out;
+	const struct notify4_terms *terms;
+	size_t reserve;  /* for the directory's own attributes, at the end */
+	uint32_t count;  /* notify4s written */
+	bool has_dir;    /* some event knew the directory's attributes: */
+	struct attr dir; /* ... the last of them */
+};
+
+/* Those of the directory itself come last, as of the last event told. */
+static bool put_event(struct filling *f, const struct dir_event *e)
+{
+	struct dir_change change;
+	size_t mark = xdr_mark(f->out);
+
+	dir_event_read(e, &change);
+	if (change.kind != CHANGE_DIR_ATTRS) {
+		if (!notify4_put(f->out, &change, f->terms) ||
+			xdr_left(f->out) < f->reserve) {
+			xdr_truncate(f->out, mark);
+			return false;
+		}
+		f->count++;
+	}
+	if (change.has_dir_attr && f->reserve) {
+		f->has_dir = true;
+		f->dir = change.dir_attr;
+	}
+	return true;
+}
+
+static void put_dir_attrs(struct filling *f, const struct node *dir)
+{
+	struct dir_change change = {.kind = CHANGE_DIR_ATTRS};
+
+	change.entry.has_attr = true;
+	change.entry.attr = f->dir;
+	node_copy_id(dir, &change.entry.child);
+	if (notify4_put(f->out, &change, f->terms))
+		f->count++;
+}
+
+/* What CHANGE_DIR_ATTRS takes: a mask, a length, an empty name, the values. */
+static size_t dir_attrs_size(const struct deleg *d)
+{
+	if (bitmap4_empty(&d->terms->dir_attrs))
+		return 0;
+	return (8 + 4) + 4 + fattr4_size_max(&d->terms->dir_attrs);
+}
+
+/*
+ * As many events as fit, in their order; returns how many notify4s those are.
+ */
+static uint32_t put_events(struct notify_task *nt, struct xdr *out)
 {
 	const struct deleg *d = nt->deleg;
 	struct resolver resolver = {
@@ -67,19 +120,15 @@ static size_t put_events(struct notify_task *nt, struct xdr *out)
 		.resolve = resolve_entry,
 		.context = &resolver,
 	};
-	size_t n;
+	struct filling f = {
+		.out = out, .terms = &terms, .reserve = dir_attrs_size(d)};
 
-	for (n = 0; n < nt->taken; n++) {
-		struct dir_change change;
-		size_t mark = xdr_mark(out);
-
-		dir_event_read(nt->events[n], &change);
-		if (notify4_put(out, &change, &terms))
-			continue;
-		xdr_truncate(out, mark);
-		break;
-	}
-	return n;
+	while (nt->encoded < nt->taken &&
+		put_event(&f, nt->events[nt->encoded]))
+		nt->encoded++;
+	if (f.has_dir)
+		put_dir_attrs(&f, d->sid.node);
+	return f.count;
 }
 
 static int notify_encode(struct cb_task *task, struct xdr *out, size_t room)
@@ -101,8 +150,7 @@ static int notify_encode(struct cb_task *task, struct xdr *out, size_t room)
 	count_at = xdr_reserve(out, 4);
 	if (out->bad)
 		return -1;
-	nt->encoded = put_events(nt, out);
-	xdr_patch_u32(out, count_at, nt->encoded);
+	xdr_patch_u32(out, count_at, put_events(nt, out));
 	return nt->encoded ? 1 : -1;
 }
 

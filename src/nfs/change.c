@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "nfs/change.h"
 
-#include <string.h>
-
 #include "nfs/attrs.h"
 #include "nfs/errmap.h"
 #include "state/node.h"
@@ -13,15 +11,13 @@ static int dirs_of(const struct name_change *nc)
 	return nc->dir[1] ? 2 : 1;
 }
 
-static nfsstat4 read_ctimes(const struct name_change *nc, int64_t ctime_ns[2])
+static nfsstat4 read_dirs(const struct name_change *nc, struct attr attr[2])
 {
 	for (int i = 0; i < dirs_of(nc); i++) {
-		struct attr attr;
-		int err = store_getattr(nc->store, nc->dir[i], &attr);
+		int err = store_getattr(nc->store, nc->dir[i], &attr[i]);
 
 		if (err < 0)
 			return errmap_status(err);
-		ctime_ns[i] = attr.ctime_ns;
 	}
 	return NFS4_OK;
 }
@@ -124,21 +120,39 @@ static void children_end(struct name_change *nc, struct children *ch,
 	tell_type(nc, known ? attr.type : nc->child_type);
 }
 
+/* What came of the directories: their own attributes ride with the event. */
+static void tell_dirs(struct name_change *nc, struct dirchange *dc,
+	const struct attr after[2])
+{
+	for (int i = 0; i < dirs_of(nc); i++) {
+		if (!dirchange_wants_dir_attrs(dc, i))
+			continue;
+		nc->change[i].has_dir_attr = true;
+		nc->change[i].dir_attr = after[i];
+	}
+}
+
 static void commit(struct name_change *nc, struct dirchange *dc,
-	const int64_t before_ns[2])
+	const struct attr before[2])
 {
 	struct dir_change *changes[2] = {
 		&nc->change[0], nc->dir[1] ? &nc->change[1] : NULL};
-	int64_t after_ns[2] = {before_ns[0], before_ns[1]};
+	/* On failure the old ctimes: values move all the same. */
+	int64_t ctime_ns[2] = {before[0].ctime_ns, before[1].ctime_ns};
+	struct attr after[2];
 
 	settle_victim(nc, dc, true);
-	read_ctimes(nc, after_ns); /* on failure the old ones: values move */
-	dirchange_commit(dc, changes, after_ns);
+	if (read_dirs(nc, after) == NFS4_OK) {
+		tell_dirs(nc, dc, after);
+		for (int i = 0; i < dirs_of(nc); i++)
+			ctime_ns[i] = after[i].ctime_ns;
+	}
+	dirchange_commit(dc, changes, ctime_ns);
 }
 
 /* Inside the section and admitted: change it, or say why not. */
 static nfsstat4 apply_inside(struct name_change *nc, struct dirchange *dc,
-	const int64_t before_ns[2])
+	const struct attr before[2])
 {
 	struct children children;
 	nfsstat4 status = pin_victim(nc);
@@ -153,7 +167,7 @@ static nfsstat4 apply_inside(struct name_change *nc, struct dirchange *dc,
 	status = errmap_status(nc->apply(nc));
 	children_end(nc, &children, dc, status == NFS4_OK);
 	if (status == NFS4_OK) {
-		commit(nc, dc, before_ns);
+		commit(nc, dc, before);
 		return NFS4_OK;
 	}
 	settle_victim(nc, dc, false);
@@ -163,19 +177,20 @@ static nfsstat4 apply_inside(struct name_change *nc, struct dirchange *dc,
 
 /* The dry check, then whether the other holders allow it. */
 static nfsstat4 admit(struct name_change *nc, struct dirchange *dc,
-	int64_t before_ns[2], bool *recalling)
+	struct attr before[2], bool *recalling)
 {
 	struct dirchange_plan plan = {.victim = NULL};
 	nfsstat4 status = nc->check(nc, &plan);
 
 	if (status == NFS4_OK)
-		status = read_ctimes(nc, before_ns);
+		status = read_dirs(nc, before);
 	if (status != NFS4_OK || nc->nothing)
 		return status;
 	plan.victim = nc->has_victim ? &nc->victim : NULL;
 	plan.victim_is_dir = nc->victim_is_dir;
 	plan.exact = nc->c->fh.export->atomic_changes;
-	memcpy(plan.ctime_ns, before_ns, sizeof(plan.ctime_ns));
+	for (int i = 0; i < dirs_of(nc); i++)
+		plan.ctime_ns[i] = before[i].ctime_ns;
 	status = dirchange_admit(dc, &plan);
 	*recalling = status == NFS4ERR_DELAY;
 	return status;
@@ -184,7 +199,7 @@ static nfsstat4 admit(struct name_change *nc, struct dirchange *dc,
 static nfsstat4 attempt(
 	struct name_change *nc, struct dirchange *dc, bool *recalling)
 {
-	int64_t before_ns[2] = {0};
+	struct attr before[2] = {0};
 	nfsstat4 status;
 
 	*recalling = false;
@@ -193,12 +208,12 @@ static nfsstat4 attempt(
 		nc->dir[0], nc->dir[1]);
 	if (status != NFS4_OK)
 		return status;
-	status = admit(nc, dc, before_ns, recalling);
+	status = admit(nc, dc, before, recalling);
 	if (status != NFS4_OK || nc->nothing) {
 		dirchange_abort(dc);
 		return status;
 	}
-	return apply_inside(nc, dc, before_ns);
+	return apply_inside(nc, dc, before);
 }
 
 /* Outside every lock; a reply says "done" only for what is on disk. */

@@ -3,9 +3,10 @@
 #include "nfs/ops.h"
 
 #include "nfs/attrs.h"
+#include "nfs/dirattr.h"
 #include "nfs/errmap.h"
 #include "nfs/stateid_arg.h"
-#include "state/dirchange.h"
+#include "state/policy_dirdeleg.h"
 #include "store/store.h"
 
 /* Straight into the reply: all attributes of CURRENT_FH that are asked for. */
@@ -23,60 +24,57 @@ nfsstat4 op_getattr(struct compound *c, const nfs_argop4 *arg, nfs_resop4 *res)
 /* ---- SETATTR (18.30) ---- */
 
 struct setattr_job {
+	struct dirattr_change dac;
 	struct compound *c;
 	struct setattr set;
 	int io;
 };
 
-static nfsstat4 setattr_store(struct setattr_job *job)
+static int setattr_apply(struct setattr_job *job)
+{
+	struct compound *c = job->c;
+
+	return store_setattr(
+		c->fh.export->store, &c->cred, &c->fh.id, job->io, &job->set);
+}
+
+static nfsstat4 setattr_object(struct setattr_job *job)
 {
 	struct compound *c = job->c;
 	struct attrs_change change;
 	int err;
 
 	attrs_change_begin(&change, c->server, c->fh.export, &c->fh.id);
-	err = store_setattr(
-		c->fh.export->store, &c->cred, &c->fh.id, job->io, &job->set);
+	err = setattr_apply(job);
 	attrs_change_end(&change, err == 0, NULL);
 	return errmap_status(err);
 }
 
 /* Who may not do it disturbs nobody. */
-static nfsstat4 setattr_check(struct setattr_job *job)
+static nfsstat4 setattr_dir_check(struct dirattr_change *dac)
 {
+	struct setattr_job *job = container_of(dac, struct setattr_job, dac);
 	struct compound *c = job->c;
 
 	return errmap_status(store_check_setattr(
 		c->fh.export->store, &c->cred, &c->fh.id, job->io, &job->set));
 }
 
-/*
- * The attributes of a directory are part of what its delegation promises:
- * other holders hear of it or lose it before it happens (DD-03).
- */
+static int setattr_dir_apply(struct dirattr_change *dac)
+{
+	return setattr_apply(container_of(dac, struct setattr_job, dac));
+}
+
 static nfsstat4 setattr_directory(struct setattr_job *job)
 {
-	struct compound *c = job->c;
-	struct dirchange dc = {.via = c->fh.export->id};
-	bool recalling;
-	nfsstat4 status;
-
-	do {
-		recalling = false;
-		status = dirchange_begin(
-			&dc, c->server->state, c->client, &c->fh.id, NULL);
-		if (status != NFS4_OK)
-			return status;
-		status = setattr_check(job);
-		if (status == NFS4_OK) {
-			status = dirchange_admit_setattr(&dc);
-			recalling = status == NFS4ERR_DELAY;
-		}
-		if (status == NFS4_OK)
-			status = setattr_store(job);
-		dirchange_abort(&dc);
-	} while (recalling && dirchange_wait(&dc));
-	return status;
+	job->dac = (struct dirattr_change){
+		.c = job->c,
+		.check = setattr_dir_check,
+		.apply = setattr_dir_apply,
+		.lenient = !dirdeleg_setattr_recalls(job->set.mask),
+		.permits = dirdeleg_setattr_permits(job->set.mask),
+	};
+	return dirattr_run(&job->dac);
 }
 
 nfsstat4 op_setattr(struct compound *c, const nfs_argop4 *arg, nfs_resop4 *res)
@@ -104,7 +102,7 @@ nfsstat4 op_setattr(struct compound *c, const nfs_argop4 *arg, nfs_resop4 *res)
 	if (attr.type == OBJECT_DIR)
 		status = setattr_directory(&job);
 	else
-		status = setattr_store(&job);
+		status = setattr_object(&job);
 	if (status == NFS4_OK)
 		res->opsetattr.attrsset = given;
 	return status;

@@ -5,6 +5,7 @@
 #include <endian.h>
 #include <string.h>
 
+#include "nfs/dirattr.h"
 #include "nfs/dirsample.h"
 #include "nfs/errmap.h"
 #include "state/deleg.h"
@@ -12,20 +13,6 @@
 #include "state/dirdeleg.h"
 #include "store/store.h"
 #include "wire/fattr4.h"
-
-/*
- * May the caller list and search the directory? Who may not read it must not
- * learn its names from notifications either (DD-12).
- */
-static bool may_watch(struct compound *c)
-{
-	const uint32_t need = STORE_MAY_READ | STORE_MAY_EXECUTE;
-	uint32_t granted;
-
-	return store_access(c->fh.export->store, &c->cred, &c->fh.id, need,
-		       &granted) == 0 &&
-		granted == need;
-}
 
 static void unavailable(GET_DIR_DELEGATION4res_non_fatal *res)
 {
@@ -40,26 +27,55 @@ static nfsstat4 refuse(struct compound *c, enum deleg_refusal reason)
 	return NFS4_OK;
 }
 
-static nfsstat4 request_grant(struct compound *c,
-	const GET_DIR_DELEGATION4args *args, struct dirdeleg_grant *grant)
+/* What can be told of objects like this one; @attr is the directory's. */
+static void choose_attrs(struct dirdeleg_request *request,
+	const GET_DIR_DELEGATION4args *args, const struct attr *attr)
 {
-	uint8_t fh[NFS4_FHSIZE];
 	const bitmap4 can_child = fattr4_child_notifiable();
 	const bitmap4 can_dir = fattr4_dir_notifiable();
+
+	request->child_attrs =
+		bitmap4_and(&args->gdda_child_attributes, &can_child);
+	request->dir_attrs = bitmap4_and(&args->gdda_dir_attributes, &can_dir);
+	if (!attr->has_btime) {
+		bitmap4_clear(&request->child_attrs, FATTR4_TIME_CREATE);
+		bitmap4_clear(&request->dir_attrs, FATTR4_TIME_CREATE);
+	}
+	request->attr_bytes = fattr4_size_max(&request->child_attrs);
+	request->dir_attr_bytes = fattr4_size_max(&request->dir_attrs);
+}
+
+/* In milliseconds, rounded up; less than none is none. */
+static uint32_t delay_ms(const attr_notice4 *delay)
+{
+	if (delay->seconds < 0)
+		return 0;
+	if (delay->seconds >= UINT32_MAX / 1000)
+		return UINT32_MAX;
+	return delay->seconds * 1000 + (delay->nseconds + 999999) / 1000000;
+}
+
+static nfsstat4 request_grant(struct compound *c,
+	const GET_DIR_DELEGATION4args *args, const struct attr *attr,
+	struct dirdeleg_grant *grant)
+{
+	uint8_t fh[NFS4_FHSIZE];
 	struct dirdeleg_request request = {
 		.notify = args->gdda_notification_types,
-		.child_attrs =
-			bitmap4_and(&args->gdda_child_attributes, &can_child),
-		.dir_attrs = bitmap4_and(&args->gdda_dir_attributes, &can_dir),
+		.child_delay_ms = delay_ms(&args->gdda_child_attr_delay),
 		.fh = fh,
 		.fh_len = fh_encode(c->server, c->fh.export, &c->fh.id, fh),
 		.via = c->fh.export->id,
+		.cred = &c->cred,
 		.will_own_order = true,
 		.sample = dirsample_fill,
 		.sample_ctx = c,
 	};
 
-	request.attr_bytes = fattr4_size_max(&request.child_attrs);
+	if (args->gdda_child_attr_delay.nseconds >= NSEC_PER_SEC ||
+		args->gdda_dir_attr_delay.nseconds >= NSEC_PER_SEC)
+		return NFS4ERR_INVAL;
+	choose_attrs(&request, args, attr);
 	session_slot_ref(c->slot, &request.slot);
 	return dirdeleg_grant(c->client, &c->fh.id, &request, grant);
 }
@@ -78,15 +94,30 @@ static void answer_grant(const struct dirdeleg_grant *grant, uint64_t verifier,
 	ok->gddr_dir_attributes = grant->dir_attrs;
 }
 
-static nfsstat4 check_is_dir(struct compound *c)
+static nfsstat4 read_dir(struct compound *c, struct attr *attr)
 {
-	struct attr attr;
 	nfsstat4 status = errmap_status(
-		store_getattr(c->fh.export->store, &c->fh.id, &attr));
+		store_getattr(c->fh.export->store, &c->fh.id, attr));
 
 	if (status != NFS4_OK)
 		return status;
-	return attr.type == OBJECT_DIR ? NFS4_OK : NFS4ERR_NOTDIR;
+	return attr->type == OBJECT_DIR ? NFS4_OK : NFS4ERR_NOTDIR;
+}
+
+/*
+ * Permission, and the verifier for the reply. Looked at before the grant, and
+ * again under the delegation: from then on what becomes of them is told.
+ */
+static bool may_be_granted(
+	struct compound *c, uint64_t *verifier, enum deleg_refusal *why)
+{
+	struct store *store = c->fh.export->store;
+
+	*why = DELEG_REFUSED_PERMISSION;
+	if (!dirattr_may_watch(store, &c->cred, &c->fh.id))
+		return false;
+	*why = DELEG_REFUSED_STORE;
+	return store_dir_verifier(store, &c->fh.id, verifier) == 0;
 }
 
 /* A refusal is never an error: the client's GETATTR stands behind it (DD-01). */
@@ -95,29 +126,27 @@ nfsstat4 op_get_dir_delegation(
 {
 	GET_DIR_DELEGATION4res_non_fatal *answer =
 		&res->opget_dir_delegation.gddr_res_non_fatal4;
-	struct store *store = c->fh.export->store;
 	struct dirdeleg_grant grant;
+	struct attr attr;
+	enum deleg_refusal why;
 	uint64_t verifier;
 	nfsstat4 status;
 
 	if (!state_get_config(c->server->state)->dir_delegations)
 		return NFS4ERR_NOTSUPP;
-	status = check_is_dir(c);
+	status = read_dir(c, &attr);
 	if (status != NFS4_OK)
 		return status;
 	unavailable(answer);
 	if (c->fh.export->is_pseudo) /* nothing changes there (DD-09) */
 		return refuse(c, DELEG_REFUSED_PSEUDO);
-	if (!may_watch(c))
-		return refuse(c, DELEG_REFUSED_PERMISSION);
-	if (store_dir_verifier(store, &c->fh.id, &verifier) < 0)
-		return refuse(c, DELEG_REFUSED_STORE);
-	status = request_grant(c, &arg->opget_dir_delegation, &grant);
+	if (!may_be_granted(c, &verifier, &why))
+		return refuse(c, why);
+	status = request_grant(c, &arg->opget_dir_delegation, &attr, &grant);
 	if (status != NFS4_OK || !grant.granted)
 		return status;
-	/* Again, under the delegation: from now on a move is told. */
-	if (store_dir_verifier(store, &c->fh.id, &verifier) < 0) {
-		/* Removed since we looked: nobody will tell of it any more. */
+	if (!may_be_granted(c, &verifier, &why)) {
+		/* The client has not heard of it: nothing to recall. */
 		deleg_forget(c->client, &c->fh.id);
 		return NFS4_OK;
 	}

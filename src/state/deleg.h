@@ -52,12 +52,13 @@ struct deleg {
 	uint8_t granted;           /* CHANGE_* kinds as bits; 0 = recall only */
 	bool is_dir;
 	bool order_aware; /* cookies, previous entry, own changes */
-	bool needs_told;  /* under the node's lock; see dirside.h */
 	uint8_t fh_len;
 	/* Under the node's lock. */
 	_Atomic uint8_t state; /* enum deleg_state; may be read without it */
 	uint8_t recall_reason; /* once RECALLED */
-	bool blocking;         /* somebody's change waits for its return */
+	bool blocking : 1;     /* somebody's change waits for its return */
+	bool needs_told : 1;   /* see dirside.h */
+	bool recheck : 1;      /* see dirattrs.c */
 	/* Under the list lock. */
 	uint32_t return_until; /* low bits of ms; 0 = no DELEGRETURN yet */
 	uint8_t recall_phase;  /* see recall.c */

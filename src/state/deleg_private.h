@@ -98,8 +98,8 @@ bool batch_in_flight_locked(const struct deleg *d);
 void dirdeleg_ease(struct deleg_books *b, struct client *who);
 
 /* Terms alike are one. NULL when out of memory; NULL is put too. */
-struct deleg_terms *dirdeleg_terms_get(struct deleg_books *b,
-	const bitmap4 *child_attrs, const bitmap4 *dir_attrs);
+struct deleg_terms *dirdeleg_terms_get(
+	struct deleg_books *b, const struct deleg_terms *like);
 void dirdeleg_terms_put(struct deleg_books *b, struct deleg_terms *t);
 
 /* Has @now reached @at? Both are the low bits of monotonic milliseconds. */

@@ -6,10 +6,9 @@
 #include "base/cleanup.h"
 #include "state/batch.h"
 #include "state/changeattr.h"
-#include "state/deleg_private.h"
-#include "state/dirdeleg.h"
+#include "state/dirchange_private.h"
+#include "state/dirholder.h"
 #include "state/dirside.h"
-#include "state/policy_dirdeleg.h"
 #include "state/policy_recall.h"
 #include "state/recall.h"
 
@@ -69,25 +68,7 @@ nfsstat4 dirchange_begin(struct dirchange *dc, struct state *s,
 	return NFS4_OK;
 }
 
-/* ---- one holder ---- */
-
-static struct dirdeleg_holder holder_of(
-	const struct dirchange *dc, struct deleg *d)
-{
-	return (struct dirdeleg_holder){
-		.granted = d->granted,
-		.own = deleg_is_own(d, dc->who, dc->via),
-		.order_aware = d->order_aware,
-		.state = d->state,
-		.stopped = d->state != DELEG_ACTIVE &&
-			notifyq_is_stopped(&d->queue),
-	};
-}
-
-static bool wants_attrs(const struct deleg *d)
-{
-	return !bitmap4_empty(&d->terms->child_attrs);
-}
+/* ---- admission ---- */
 
 static void recall_in_the_way(
 	struct dirchange *dc, struct deleg *d, enum recall_reason reason)
@@ -97,37 +78,10 @@ static void recall_in_the_way(
 	dc->blocked = true;
 }
 
-/* ---- those whose lease is over ---- */
-
-#define REVOKE_AT_ONCE 16
-
-struct expired_holders {
-	struct deleg *deleg[REVOKE_AT_ONCE]; /* references */
-	int count;
-};
-
-static void note_expired(struct expired_holders *list, struct deleg *d)
-{
-	if (list->count < REVOKE_AT_ONCE)
-		list->deleg[list->count++] = deleg_ref(d);
-}
-
-/* True: there may be more of them, look again. */
-static bool revoke_expired(struct expired_holders *list)
-{
-	for (int i = 0; i < list->count; i++) {
-		deleg_revoke(list->deleg[i], STATEID_EXPIRED, true);
-		deleg_put(list->deleg[i]);
-	}
-	return list->count == REVOKE_AT_ONCE;
-}
-
-/* ---- admission ---- */
-
 static void admit_holder(struct dirchange *dc, int i, enum change_kind kind,
 	struct deleg *d, struct expired_holders *expired)
 {
-	struct dirdeleg_holder h = holder_of(dc, d);
+	struct dirdeleg_holder h = dirholder_of(d, dc->who, dc->via);
 
 	h.expired = client_is_expired(d->sid.client);
 	switch (dirdeleg_judge(&h, kind)) {
@@ -135,17 +89,19 @@ static void admit_holder(struct dirchange *dc, int i, enum change_kind kind,
 		break;
 	case DIRDELEG_NOTIFY:
 		dc->wants[i].told = true;
-		dc->wants[i].attrs |= wants_attrs(d);
+		dc->wants[i].attrs |= dirholder_wants_attrs(d);
+		dc->wants[i].dir_attrs |= dirholder_wants_dir_attrs(d);
 		break;
 	case DIRDELEG_RECALL:
 		recall_in_the_way(dc, d, dirdeleg_recall_reason(d->granted));
 		break;
 	case DIRDELEG_REVOKE:
-		note_expired(expired, d);
+		expired_note(expired, d);
 	}
 }
 
-static void admit_dir(struct dirchange *dc, int i, enum change_kind kind)
+void dirchange_judge_all(
+	struct dirchange *dc, int i, enum change_kind kind, bool lenient)
 {
 	struct node *n = dc->dir[i];
 	struct expired_holders expired;
@@ -155,10 +111,12 @@ static void admit_dir(struct dirchange *dc, int i, enum change_kind kind)
 		expired.count = 0;
 		lock_acquire(&n->lock);
 		dc->held |= !list_empty(&n->delegs);
-		list_for_each_entry(d, &n->delegs, on_node)
-			admit_holder(dc, i, kind, d, &expired);
+		list_for_each_entry(d, &n->delegs, on_node) {
+			if (!lenient || (d->granted & DIRDELEG_BIT(kind)))
+				admit_holder(dc, i, kind, d, &expired);
+		}
 		lock_release(&n->lock);
-	} while (revoke_expired(&expired));
+	} while (expired_revoke(&expired));
 }
 
 static void admit_victim_holder(
@@ -167,7 +125,7 @@ static void admit_victim_holder(
 	if (deleg_is_own(d, dc->who, dc->via))
 		return;
 	if (client_is_expired(d->sid.client))
-		note_expired(expired, d);
+		expired_note(expired, d);
 	else
 		recall_in_the_way(dc, d,
 			d->is_dir ? RECALL_DIRECTORY_REMOVED : RECALL_CONFLICT);
@@ -199,7 +157,7 @@ static nfsstat4 admit_victim(
 		list_for_each_entry(d, &n->delegs, on_node)
 			admit_victim_holder(dc, d, &expired);
 		lock_release(&n->lock);
-	} while (revoke_expired(&expired));
+	} while (expired_revoke(&expired));
 	return NFS4_OK;
 }
 
@@ -221,20 +179,13 @@ nfsstat4 dirchange_admit(
 	assert(dc->locked && !dc->admitted);
 	if (plan->victim && admit_victim(dc, plan) != NFS4_OK)
 		return NFS4ERR_DELAY;
-	admit_dir(dc, 0, plan->kind[0]);
+	dirchange_judge_all(dc, 0, plan->kind[0], false);
 	if (dc->dir[1])
-		admit_dir(dc, 1, plan->kind[1]);
+		dirchange_judge_all(dc, 1, plan->kind[1], false);
 	if (dc->blocked)
 		return NFS4ERR_DELAY;
 	begin_values(dc, plan);
 	return NFS4_OK;
-}
-
-nfsstat4 dirchange_admit_setattr(struct dirchange *dc)
-{
-	assert(dc->locked);
-	admit_dir(dc, 0, CHANGE_DIR_ATTRS);
-	return dc->blocked ? NFS4ERR_DELAY : NFS4_OK;
 }
 
 bool dirchange_is_told(const struct dirchange *dc, int i)
@@ -247,65 +198,25 @@ bool dirchange_wants_attrs(const struct dirchange *dc, int i)
 	return dc->wants[i].attrs;
 }
 
+bool dirchange_wants_dir_attrs(const struct dirchange *dc, int i)
+{
+	return dc->wants[i].dir_attrs;
+}
+
 /* ---- commit ---- */
-
-/* Has the event what this holder was promised? */
-static bool is_complete_for(const struct deleg *d, const struct dir_change *c)
-{
-	if (c->kind == CHANGE_REMOVE_ENTRY)
-		return !d->order_aware || c->entry.cookie != COOKIE_NONE;
-	if (c->kind != CHANGE_ADD_ENTRY && c->kind != CHANGE_RENAME_ENTRY)
-		return true;
-	if (wants_attrs(d) && !c->entry.has_attr)
-		return false;
-	return !d->order_aware || c->entry.cookie != COOKIE_NONE;
-}
-
-static void overflow(struct deleg *d, enum deleg_overflow cause)
-{
-	deleg_count_overflow(d, cause);
-	recall_start_locked(d, RECALL_OVERFLOW);
-}
-
-/* @e is NULL when it could not be made. */
-static void tell(struct deleg *d, const struct dir_change *c,
-	struct dir_event *e, const struct state_config *config)
-{
-	if (!e || !is_complete_for(d, c)) {
-		overflow(d,
-			e ? DELEG_OVERFLOW_INCOMPLETE : DELEG_OVERFLOW_MEMORY);
-		return;
-	}
-	switch (notifyq_put(&d->queue, e, config)) {
-	case NOTIFYQ_PUT_FIRST:
-		batch_put(d, d->state == DELEG_RECALLED);
-		break;
-	case NOTIFYQ_PUT_BATCH:
-		batch_put(d, true);
-		break;
-	case NOTIFYQ_PUT:
-		break;
-	case NOTIFYQ_FULL:
-		overflow(d, DELEG_OVERFLOW_QUEUE);
-		return;
-	case NOTIFYQ_NOT_TAKEN:
-		return;
-	}
-	counter_add(&deleg_books(d)->counts.queued[c->kind], 1);
-}
 
 /*
  * Whoever is in the way only now was let through by the dry check: it is told
  * by its recall, and nobody waits any more.
  */
-static void commit_holder(struct dirchange *dc, struct deleg *d,
+static void tell_holder(struct dirchange *dc, struct deleg *d,
 	const struct dir_change *c, struct dir_event *e)
 {
-	struct dirdeleg_holder h = holder_of(dc, d);
+	struct dirdeleg_holder h = dirholder_of(d, dc->who, dc->via);
 
 	switch (dirdeleg_judge(&h, c->kind)) {
 	case DIRDELEG_NOTIFY:
-		tell(d, c, e, state_get_config(dc->state));
+		dirholder_tell(d, c, e);
 		break;
 	case DIRDELEG_RECALL:
 		recall_start_locked(d, dirdeleg_recall_reason(d->granted));
@@ -313,8 +224,31 @@ static void commit_holder(struct dirchange *dc, struct deleg *d,
 	default:
 		break;
 	}
-	if (c->verifier_moved && dirdeleg_moved_recalls(&h))
-		recall_start_locked(d, RECALL_UNSUBSCRIBED);
+}
+
+static void tell_all(struct dirchange *dc, struct node *n,
+	const struct dir_change *c, struct dir_event *e)
+{
+	struct deleg *d;
+
+	scope_lock(&n->lock);
+	list_for_each_entry(d, &n->delegs, on_node)
+		tell_holder(dc, d, c, e);
+}
+
+/* A colliding name's cookie moved: a change of its own, behind the entry's. */
+static void tell_moved(
+	struct dirchange *dc, struct node *n, const struct dir_change *entry)
+{
+	const struct dir_change c = {
+		.kind = CHANGE_COOKIE_VERIFIER,
+		.old_verifier = entry->old_verifier,
+		.new_verifier = entry->new_verifier,
+	};
+	struct dir_event *e = dirholder_event(dc->state, &c);
+
+	tell_all(dc, n, &c, e);
+	dir_event_put(e);
 }
 
 static void commit_dir(
@@ -322,18 +256,15 @@ static void commit_dir(
 {
 	struct node *n = dc->dir[i];
 	struct dir_event *e = NULL;
-	struct deleg *d;
 
 	c->before = dc->before[i];
-	c->after = changeattr_end_node(n, ctime_ns);
+	c->after = c->dir_attr.change = changeattr_end_node(n, ctime_ns);
 	dirside_apply(n, c);
 	if (dc->wants[i].told)
-		e = dir_event_new(
-			c, clock_mono_ms(state_get_config(dc->state)->clock));
-	lock_acquire(&n->lock);
-	list_for_each_entry(d, &n->delegs, on_node)
-		commit_holder(dc, d, c, e);
-	lock_release(&n->lock);
+		e = dirholder_event(dc->state, c);
+	tell_all(dc, n, c, e);
+	if (c->verifier_moved)
+		tell_moved(dc, n, c);
 	dir_event_put(e);
 }
 
@@ -384,6 +315,12 @@ void dirchange_abort(struct dirchange *dc)
 	for (int i = 0; dc->admitted && i < 2 && dc->dir[i]; i++)
 		changeattr_abort_node(dc->dir[i]);
 	dc->admitted = false;
+	dirchange_leave(dc);
+}
+
+void dirchange_leave(struct dirchange *dc)
+{
+	assert(!dc->admitted);
 	leave(dc);
 	if (!dc->blocked)
 		put_nodes(dc);

@@ -35,7 +35,7 @@ struct dirchange {
 	bool blocked; /* the last admit failed */
 	bool held;    /* somebody has a delegation on one of the nodes */
 	struct {
-		bool told, attrs;
+		bool told, attrs, dir_attrs;
 	} wants[2];    /* what the holders to be told need */
 	bool admitted; /* change values are between begin and end */
 	struct changeattr_mark mark[2]; /* as of the begin */
@@ -77,9 +77,13 @@ nfsstat4 dirchange_admit(
 bool dirchange_is_told(const struct dirchange *dc, int i);
 bool dirchange_wants_attrs(const struct dirchange *dc, int i);
 
+/* The same of the directory's own attributes (change.has_dir_attr). */
+bool dirchange_wants_dir_attrs(const struct dirchange *dc, int i);
+
 /*
  * It happened. @ctime_ns[i]: each directory's ctime after the change. Fills in
- * before/after of each change (for change_info4), queues one event per
+ * before/after of each change (for change_info4, and as dir_attr.change), tells
+ * of a cookie that moved behind the entry's event, queues one event per
  * directory, unlocks, kicks deliveries and recalls. A change whose event
  * cannot be made recalls its holders (overflow). @change[1] is used with two.
  */
@@ -93,17 +97,16 @@ void dirchange_commit(struct dirchange *dc, struct dir_change *change[2],
 void dirchange_abort(struct dirchange *dc);
 
 /*
+ * Nothing is under way in here (any more): leave, put the nodes, kick what was
+ * decided inside. What abort does when there is nothing to undo.
+ */
+void dirchange_leave(struct dirchange *dc);
+
+/*
  * After an abort that followed a failed admit: wait for those recalls, at most
  * recall_wait_ms in all for this operation. True: begin again; false: answer
  * NFS4ERR_DELAY. Holds no lock; the caller may hold a permit.
  */
 bool dirchange_wait(struct dirchange *dc);
-
-/*
- * The directory's own attributes are changed by SETATTR (mode, owner, ACL,
- * times): recall or notify its other holders (DD-03). Around the change like
- * the section above: NFS4_OK or DELAY (started recalls).
- */
-nfsstat4 dirchange_admit_setattr(struct dirchange *dc);
 
 #endif

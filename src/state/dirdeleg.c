@@ -13,61 +13,9 @@
 #include "state/policy_dirdeleg.h"
 #include "state/recall.h"
 
-/* ---- terms ---- */
-
-static uint64_t terms_hash(const bitmap4 *child_attrs, const bitmap4 *dir_attrs)
-{
-	uint32_t words[2 * BITMAP4_WORDS];
-
-	for (int i = 0; i < BITMAP4_WORDS; i++) {
-		words[i] = child_attrs->word[i];
-		words[BITMAP4_WORDS + i] = dir_attrs->word[i];
-	}
-	return htab_hash(words, sizeof(words));
-}
-
-struct deleg_terms *dirdeleg_terms_get(struct deleg_books *b,
-	const bitmap4 *child_attrs, const bitmap4 *dir_attrs)
-{
-	uint64_t hash = terms_hash(child_attrs, dir_attrs);
-	struct htab_link *at;
-	struct deleg_terms *t;
-
-	scope_lock(&b->lock);
-	htab_for_each_match(at, &b->terms, hash) {
-		t = container_of(at, struct deleg_terms, link);
-		if (bitmap4_equal(&t->child_attrs, child_attrs) &&
-			bitmap4_equal(&t->dir_attrs, dir_attrs)) {
-			t->users++;
-			return t;
-		}
-	}
-	t = calloc(1, sizeof(*t));
-	if (!t)
-		return NULL;
-	t->users = 1;
-	t->child_attrs = *child_attrs;
-	t->dir_attrs = *dir_attrs;
-	htab_insert(&b->terms, &t->link, hash);
-	return t;
-}
-
-void dirdeleg_terms_put(struct deleg_books *b, struct deleg_terms *t)
-{
-	if (!t)
-		return;
-	scope_lock(&b->lock);
-	if (--t->users)
-		return;
-	htab_remove(&b->terms, &t->link);
-	free(t);
-}
-
-/* ---- granting ---- */
-
 uint32_t dirdeleg_supported(void)
 {
-	return DIRDELEG_ENTRY_KINDS;
+	return DIRDELEG_KINDS & ~DIRDELEG_BIT(CHANGE_CHILD_ATTRS);
 }
 
 /* In grace nothing is granted, nor before the client has reclaimed. */
@@ -105,9 +53,28 @@ static struct dirdeleg_ask ask_of(const struct dirdeleg_request *r,
 		.classic_notify = config->classic_notify,
 		.has_order = r->will_own_order,
 		.has_told = true,
-		.fits = dirdeleg_worst_request(r->fh_len, r->attr_bytes) <=
-			max_request,
+		.child_attrs = !bitmap4_empty(&r->child_attrs),
+		.dir_attrs = !bitmap4_empty(&r->dir_attrs),
+		.fits = dirdeleg_worst_request(r->fh_len, r->attr_bytes,
+				r->dir_attr_bytes) <= max_request,
 	};
+}
+
+static struct deleg_terms terms_for(const struct dirdeleg_request *r,
+	const struct dirdeleg_offer *offer, const struct state_config *config)
+{
+	struct deleg_terms terms = {.users = 0};
+
+	if (dirdeleg_tells_child_attrs(offer->kinds))
+		terms.child_attrs = r->child_attrs;
+	if (offer->kinds & DIRDELEG_BIT(CHANGE_DIR_ATTRS))
+		terms.dir_attrs = r->dir_attrs;
+	if (offer->kinds & DIRDELEG_BIT(CHANGE_CHILD_ATTRS))
+		terms.child_delay_ms = dirdeleg_child_delay(
+			r->child_delay_ms, config->child_attr_min_delay_ms);
+	if (r->cred)
+		terms.cred = *r->cred;
+	return terms;
 }
 
 /* The delegation as it will be granted; NULL when out of memory. */
@@ -115,10 +82,8 @@ static struct deleg *prepare(struct client *c, struct node *n,
 	const struct dirdeleg_request *r, const struct dirdeleg_offer *offer,
 	uint32_t max_request)
 {
-	struct deleg_books *b = state_deleg_books(c->state);
-	static const bitmap4 none;
-	const bitmap4 *child = offer->kinds ? &r->child_attrs : &none;
-	bool dir_attrs = offer->kinds & DIRDELEG_BIT(CHANGE_DIR_ATTRS);
+	const struct deleg_terms terms =
+		terms_for(r, offer, state_get_config(c->state));
 	struct deleg *d;
 
 	d = deleg_new(c, n, STATEID_DELEG_DIR, r->fh, r->fh_len, max_request);
@@ -128,8 +93,7 @@ static struct deleg *prepare(struct client *c, struct node *n,
 	d->order_aware = offer->order_aware;
 	d->via = r->via;
 	d->grant = r->slot;
-	d->terms =
-		dirdeleg_terms_get(b, child, dir_attrs ? &r->dir_attrs : &none);
+	d->terms = dirdeleg_terms_get(state_deleg_books(c->state), &terms);
 	if (d->terms)
 		return d;
 	deleg_put(d);

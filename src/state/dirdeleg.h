@@ -12,13 +12,16 @@
 #include "state/deleg_count.h"
 #include "state/node.h"
 #include "state/told.h"
+#include "vocab/cred.h"
 
-/* What attributes a holder was promised; shared by delegations alike. */
+/* What a holder was promised, and who asked; shared by delegations alike. */
 struct deleg_terms {
 	struct htab_link link;
 	uint32_t users; /* under the list lock */
 	bitmap4 child_attrs;
 	bitmap4 dir_attrs;
+	uint32_t child_delay_ms; /* of CHANGE_CHILD_ATTRS */
+	struct cred cred;        /* for a second look at permissions */
 };
 
 /* A request as GET_DIR_DELEGATION makes it. */
@@ -26,8 +29,11 @@ struct dirdeleg_request {
 	bitmap4 notify;      /* gdda_notification_types */
 	bitmap4 child_attrs; /* already cut to what fattr4 can notify */
 	bitmap4 dir_attrs;
-	uint32_t attr_bytes; /* the most child_attrs of an entry take */
-	const uint8_t *fh;   /* the filehandle the client used */
+	uint32_t attr_bytes;     /* the most child_attrs of an entry take */
+	uint32_t dir_attr_bytes; /* and dir_attrs */
+	uint32_t child_delay_ms; /* gdda_child_attr_delay */
+	const struct cred *cred; /* may list and search it; NULL: root */
+	const uint8_t *fh;       /* the filehandle the client used */
 	uint8_t fh_len;
 	uint32_t via;         /* the export of that */
 	struct slot_ref slot; /* the request itself */

@@ -21,6 +21,7 @@ enum {
 	HAS_PREVIOUS = 1 << 3,
 	IS_LAST = 1 << 4,
 	VERIFIER_MOVED = 1 << 5,
+	HAS_DIR_ATTR = 1 << 6,
 };
 
 /* An entry: this, its attributes if any, the child's id, the name. */
@@ -47,7 +48,7 @@ static uint8_t change_parts(const struct dir_change *c)
 {
 	uint8_t parts = 0;
 
-	if (c->kind != CHANGE_COOKIE_VERIFIER)
+	if (c->kind != CHANGE_COOKIE_VERIFIER && c->kind != CHANGE_DIR_ATTRS)
 		parts |= HAS_ENTRY;
 	if (c->kind == CHANGE_RENAME_ENTRY)
 		parts |= HAS_OLD;
@@ -59,6 +60,8 @@ static uint8_t change_parts(const struct dir_change *c)
 		parts |= IS_LAST;
 	if (c->verifier_moved)
 		parts |= VERIFIER_MOVED;
+	if (c->has_dir_attr)
+		parts |= HAS_DIR_ATTR;
 	return parts;
 }
 
@@ -72,6 +75,8 @@ static size_t change_size(const struct dir_change *c, uint8_t parts)
 		size += entry_size(&c->old);
 	if (parts & HAS_OVERWRITTEN)
 		size += entry_size(&c->overwritten);
+	if (parts & HAS_DIR_ATTR)
+		size += sizeof(c->dir_attr);
 	if (parts & HAS_PREVIOUS)
 		size += 8 + round_up(c->previous.len);
 	return size;
@@ -112,6 +117,8 @@ static void pack(struct dir_event *e, const struct dir_change *c)
 		at = pack_entry(at, &c->old);
 	if (e->flags & HAS_OVERWRITTEN)
 		at = pack_entry(at, &c->overwritten);
+	if (e->flags & HAS_DIR_ATTR)
+		at = put_bytes(at, &c->dir_attr, sizeof(c->dir_attr));
 	if (e->flags & HAS_PREVIOUS) {
 		at = put_bytes(at, &len, sizeof(len));
 		put_bytes(at, c->previous.data, len);
@@ -190,6 +197,7 @@ void dir_event_read(const struct dir_event *e, struct dir_change *ret)
 		.verifier_moved = e->flags & VERIFIER_MOVED,
 		.before = e->before,
 		.after = e->after,
+		.has_dir_attr = e->flags & HAS_DIR_ATTR,
 	};
 	if (e->flags & HAS_ENTRY)
 		at = read_entry(at, &ret->entry);
@@ -197,6 +205,10 @@ void dir_event_read(const struct dir_event *e, struct dir_change *ret)
 		at = read_entry(at, &ret->old);
 	if (e->flags & HAS_OVERWRITTEN)
 		at = read_entry(at, &ret->overwritten);
+	if (e->flags & HAS_DIR_ATTR) {
+		memcpy(&ret->dir_attr, at, sizeof(ret->dir_attr));
+		at += sizeof(ret->dir_attr);
+	}
 	if (e->flags & HAS_PREVIOUS)
 		ret->previous = (struct name){
 			.len = *(const uint64_t *)(const void *)at,

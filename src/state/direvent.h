@@ -23,7 +23,7 @@ struct dir_event {
 	uint64_t before, after;
 	uint64_t previous_cookie;
 	uint64_t old_verifier, new_verifier;
-	uint64_t data[]; /* entry, old, overwritten, previous */
+	uint64_t data[]; /* entry, old, overwritten, dir_attr, previous */
 };
 
 /* A copy of @change with one reference; NULL when out of memory. */

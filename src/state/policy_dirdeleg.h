@@ -32,6 +32,8 @@ struct dirdeleg_ask {
 	bool classic_notify; /* config: serve requests without EXTEND */
 	bool has_order;      /* the store tells cookies and positions */
 	bool has_told;       /* it is known what the directory contains */
+	bool child_attrs;    /* attributes of children are asked for, */
+	bool dir_attrs;      /* of the directory */
 	bool fits;           /* the largest single event fits in a request */
 };
 
@@ -44,7 +46,8 @@ struct dirdeleg_offer {
 /*
  * RFC 8881 18.39 and rfc8881bis: a client is order-aware when it does not set
  * EXTEND, or sets ORDER. Whoever asked for kinds and gets none gets a plain
- * recall-only delegation: then no flag is echoed either.
+ * recall-only delegation: then no flag is echoed either. Changes of attributes
+ * are promised only to who named some.
  */
 static inline struct dirdeleg_offer dirdeleg_offer(
 	const struct dirdeleg_ask *ask)
@@ -59,8 +62,10 @@ static inline struct dirdeleg_offer dirdeleg_offer(
 		offer.kinds = 0;
 	if (offer.order_aware && !ask->has_order)
 		offer.kinds &= ~DIRDELEG_ENTRY_KINDS;
-	if (!ask->has_told)
+	if (!ask->has_told || !ask->child_attrs)
 		offer.kinds &= ~DIRDELEG_BIT(CHANGE_CHILD_ATTRS);
+	if (!ask->dir_attrs)
+		offer.kinds &= ~DIRDELEG_BIT(CHANGE_DIR_ATTRS);
 	if (asked && !offer.kinds)
 		return offer;
 	offer.reply = offer.kinds;
@@ -81,6 +86,28 @@ static inline bool dirdeleg_needs_told(uint32_t kinds, bool watched)
 	return (kinds & DIRDELEG_BIT(CHANGE_CHILD_ATTRS)) || (watched && kinds);
 }
 
+/* Does any of these kinds carry attributes of children? */
+static inline bool dirdeleg_tells_child_attrs(uint32_t kinds)
+{
+	return kinds &
+		(DIRDELEG_BIT(CHANGE_CHILD_ATTRS) |
+			DIRDELEG_BIT(CHANGE_ADD_ENTRY) |
+			DIRDELEG_BIT(CHANGE_RENAME_ENTRY));
+}
+
+#define DIRDELEG_DELAY_MAX_MS (60 * 60 * 1000)
+
+/*
+ * How long changes of a child are gathered before they are told: what the
+ * client asked for, not less than the server's least, which is attribute 57.
+ */
+static inline uint32_t dirdeleg_child_delay(uint32_t asked_ms, uint32_t min_ms)
+{
+	uint32_t ms = asked_ms < min_ms ? min_ms : asked_ms;
+
+	return ms < DIRDELEG_DELAY_MAX_MS ? ms : DIRDELEG_DELAY_MAX_MS;
+}
+
 /* A holder, as far as a change is concerned. */
 struct dirdeleg_holder {
 	uint32_t granted; /* kinds */
@@ -98,11 +125,18 @@ enum dirdeleg_verdict {
 	DIRDELEG_REVOKE, /* now; the change does not wait */
 };
 
-/* Is its own change told to an order-aware client (RFC 8881 10.9.2)? */
+/*
+ * Is its own change told to an order-aware client (RFC 8881 10.9.2)? That
+ * cookies moved with it, too: it was given them to rely on.
+ */
 static inline bool dirdeleg_hears_itself(
 	const struct dirdeleg_holder *h, enum change_kind kind)
 {
-	return h->order_aware && (DIRDELEG_ENTRY_KINDS & DIRDELEG_BIT(kind));
+	if (!h->order_aware)
+		return false;
+	if (kind == CHANGE_COOKIE_VERIFIER) /* it was given cookies */
+		return h->granted & DIRDELEG_ENTRY_KINDS;
+	return DIRDELEG_ENTRY_KINDS & DIRDELEG_BIT(kind);
 }
 
 /*
@@ -119,7 +153,9 @@ static inline enum dirdeleg_verdict dirdeleg_judge(
 		return DIRDELEG_NOTHING;
 	if (h->own && !dirdeleg_hears_itself(h, kind))
 		return DIRDELEG_NOTHING;
-	if (!covered && (h->own || kind == CHANGE_CHILD_ATTRS))
+	if (!covered && kind == CHANGE_CHILD_ATTRS)
+		return DIRDELEG_NOTHING;
+	if (!covered && h->own && kind != CHANGE_COOKIE_VERIFIER)
 		return DIRDELEG_NOTHING;
 	if (h->expired && !h->own)
 		return DIRDELEG_REVOKE;
@@ -135,14 +171,20 @@ static inline enum recall_reason dirdeleg_recall_reason(uint32_t granted)
 }
 
 /*
- * A change moved a colliding name's cookie: a holder without the verifier kind
- * has cookies that are wrong now. Its own change never recalls it.
+ * Does a SETATTR of these SETATTR_* recall whoever does not cover it? All but
+ * one of the access time alone (DD-03).
  */
-static inline bool dirdeleg_moved_recalls(const struct dirdeleg_holder *h)
+static inline bool dirdeleg_setattr_recalls(uint32_t mask)
 {
-	return !h->own &&
-		!(h->granted & DIRDELEG_BIT(CHANGE_COOKIE_VERIFIER)) &&
-		(h->state == DELEG_ACTIVE || h->state == DELEG_RECALLED);
+	return mask & ~(uint32_t)(SETATTR_ATIME | SETATTR_ATIME_NOW);
+}
+
+/* Can it change who may read the directory (DD-12)? */
+static inline bool dirdeleg_setattr_permits(uint32_t mask)
+{
+	return mask &
+		(SETATTR_MODE | SETATTR_MODE_MASKED | SETATTR_UID |
+			SETATTR_GID);
 }
 
 /*
@@ -181,10 +223,11 @@ static inline uint32_t dirdeleg_opaque_size(uint32_t len)
 /*
  * The largest CB_NOTIFY request with one event: a rename of the longest names
  * over an entry, with cookies, previous entry and @attr_bytes of attributes,
- * sent with the largest AUTH_SYS credential and one referring call.
+ * then @dir_attr_bytes of the directory's own, sent with the largest AUTH_SYS
+ * credential and one referring call.
  */
 static inline uint32_t dirdeleg_worst_request(
-	uint32_t fh_len, uint32_t attr_bytes)
+	uint32_t fh_len, uint32_t attr_bytes, uint32_t dir_attr_bytes)
 {
 	uint32_t rpc = 24 + (8 + 400) + 8;
 	uint32_t compound = 16 + 40 + (16 + 4 + 8);
@@ -194,8 +237,10 @@ static inline uint32_t dirdeleg_worst_request(
 	uint32_t remove = bare + 8;   /* with its cookie */
 	uint32_t entry = name + (4 + 4 * BITMAP4_WORDS) + 4 + attr_bytes;
 	uint32_t add = (4 + remove) + entry + (4 + 8) + (4 + bare + 8) + 4;
+	uint32_t dir =
+		(8 + 4) + 4 + (4 + 4 * BITMAP4_WORDS) + 4 + dir_attr_bytes;
 
-	return rpc + compound + notify + (8 + 4) + remove + add;
+	return rpc + compound + notify + (8 + 4) + remove + add + dir;
 }
 
 #endif

@@ -29,6 +29,7 @@ void state_config_default(struct state_config *config)
 		.damping_ms = 500,
 		.damping_max_ms = 30000,
 		.told_max_entries = 10000,
+		.child_attr_min_delay_ms = 200,
 		.dir_delegations = true,
 		.classic_notify = true,
 	};

@@ -92,10 +92,11 @@ struct state_config {
 	size_t notify_max_bytes;        /* per delegation; 4 MiB */
 	uint64_t notify_window_ms;      /* batch window; 0 = at once */
 	uint64_t recall_wait_ms;        /* a mutator waits this long; 30 */
-	uint64_t damping_ms;          /* no grant after a conflict; 0 = none */
-	uint64_t damping_max_ms;      /* it doubles each time, up to this */
-	uint32_t told_max_entries;    /* of one directory; see told.h */
-	bool refuse_at_limit;         /* of those two: recall nobody */
+	uint64_t damping_ms;       /* no grant after a conflict; 0 = none */
+	uint64_t damping_max_ms;   /* it doubles each time, up to this */
+	uint32_t told_max_entries; /* of one directory; see told.h */
+	uint32_t child_attr_min_delay_ms; /* see policy_dirdeleg.h */
+	bool refuse_at_limit;             /* of those two: recall nobody */
 	bool dir_delegations;         /* false: GET_DIR_DELEGATION = NOTSUPP */
 	bool classic_notify;          /* serve clients without GFLAG_EXTEND */
 	bool strict_destroy_clientid; /* directory delegations: BUSY, too */

@@ -46,7 +46,7 @@ struct change_entry {
  * REMOVE_ENTRY		removed entry	-		-
  * RENAME_ENTRY		new name	old name	if has_overwritten
  * CHILD_ATTRS		changed child	-		-
- * DIR_ATTRS		empty name, attr = the directory's
+ * DIR_ATTRS		empty name, attr = the directory's; queued: dir_attr
  * COOKIE_VERIFIER	old_verifier and new_verifier only
  *
  * The position (has_previous, previous, last) is that of `entry` after the
@@ -74,6 +74,9 @@ struct dir_change {
 	bool verifier_moved;
 	uint64_t before; /* the directory's change attribute, see dirchange */
 	uint64_t after;
+	/* The directory's own attributes after it, if somebody wants them. */
+	bool has_dir_attr;
+	struct attr dir_attr;
 };
 
 #endif

@@ -208,6 +208,15 @@ void stage_request(struct dirdeleg_request *r, uint32_t ask)
 		.fh_len = sizeof(fh),
 		.will_own_order = true,
 	};
+	if (ask & 1u << NOTIFY4_CHANGE_CHILD_ATTRS) {
+		bitmap4_set(&r->child_attrs, FATTR4_SIZE);
+		bitmap4_set(&r->child_attrs, FATTR4_MODE);
+	}
+	if (ask & 1u << NOTIFY4_CHANGE_DIR_ATTRS) {
+		bitmap4_set(&r->dir_attrs, FATTR4_CHANGE);
+		bitmap4_set(&r->dir_attrs, FATTR4_SIZE);
+		bitmap4_set(&r->dir_attrs, FATTR4_MODE);
+	}
 }
 
 struct deleg *stage_find(struct client *c, const stateid4 *wire)

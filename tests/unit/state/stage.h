@@ -26,6 +26,14 @@
 #define ASK_ALL     (ASK_ADD | ASK_REMOVE | ASK_RENAME)
 #define ASK_CLASSIC (ASK_ALL & ~(1u << NOTIFY4_GFLAG_EXTEND))
 
+/* With attributes: size and mode of children, all those of the directory. */
+#define ASK_CHILD_ATTRS \
+	(1u << NOTIFY4_CHANGE_CHILD_ATTRS | 1u << NOTIFY4_GFLAG_EXTEND)
+#define ASK_DIR_ATTRS \
+	(1u << NOTIFY4_CHANGE_DIR_ATTRS | 1u << NOTIFY4_GFLAG_EXTEND)
+#define ASK_VERIFIER_BIT (1u << NOTIFY4_CHANGE_COOKIE_VERIFIER)
+#define ASK_VERIFIER     (ASK_VERIFIER_BIT | 1u << NOTIFY4_GFLAG_EXTEND)
+
 struct actor {
 	struct peer peer;
 	struct actor *next;

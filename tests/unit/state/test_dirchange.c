@@ -342,7 +342,7 @@ static void test_an_expired_holder_keeps_no_directory(void **state)
 
 /* ---- events that cannot be told ---- */
 
-static void commit_raw(struct two *t, struct dir_change *c)
+static void commit_as(struct two *t, struct client *who, struct dir_change *c)
 {
 	struct dirchange dc = {0};
 	struct fileid id = stage_dir(1);
@@ -350,9 +350,14 @@ static void commit_raw(struct two *t, struct dir_change *c)
 	struct dir_change *changes[2] = {c, NULL};
 
 	assert_int_equal(
-		dirchange_begin(&dc, t->st.w.state, t->b, &id, NULL), NFS4_OK);
+		dirchange_begin(&dc, t->st.w.state, who, &id, NULL), NFS4_OK);
 	assert_int_equal(dirchange_admit(&dc, &plan), NFS4_OK);
 	dirchange_commit(&dc, changes, (int64_t[2]){1});
+}
+
+static void commit_raw(struct two *t, struct dir_change *c)
+{
+	commit_as(t, t->b, c);
 }
 
 static void assert_recalled(struct two *t, enum recall_reason reason)
@@ -471,6 +476,72 @@ static void test_a_moved_cookie_recalls(void **state)
 	end(&t);
 }
 
+/* With the kind for it, it is told, directly behind the entry. */
+static void test_a_moved_cookie_is_told(void **state)
+{
+	struct two t;
+	struct dir_event *got[4];
+	struct dir_change c = {
+		.kind = CHANGE_REMOVE_ENTRY,
+		.entry.cookie = 9,
+		.verifier_moved = true,
+		.old_verifier = 1,
+		.new_verifier = 2,
+	};
+
+	begin(&t, ASK_ALL | ASK_VERIFIER);
+	c.entry.name = name_from_str("x");
+	commit_raw(&t, &c);
+	stage_pass(&t.st, 50);
+	assert_ptr_equal(stage_pop_notify(&t.st), t.d);
+	assert_int_equal(batch_take(t.d, got, 4), 2);
+	dir_event_read(got[0], &c);
+	assert_int_equal(c.kind, CHANGE_REMOVE_ENTRY);
+	dir_event_read(got[1], &c);
+	assert_int_equal(c.kind, CHANGE_COOKIE_VERIFIER);
+	assert_int_equal(c.old_verifier, 1);
+	assert_int_equal(c.new_verifier, 2);
+	dir_event_put(got[0]);
+	dir_event_put(got[1]);
+	batch_done(t.d, 2, BATCH_OK);
+	stage_assert_quiet(&t.st);
+	end(&t);
+}
+
+/* It relies on cookies: its own change may not move them unseen. */
+static void test_own_moved_cookies(void **state)
+{
+	static const struct {
+		uint32_t ask;
+		bool told, recalled;
+	} cases[] = {
+		{ASK_NOTHING, false, false},
+		{ASK_ALL, false, false},
+		{ASK_ALL | ASK_VERIFIER, false, false},
+		{ASK_CLASSIC, true, true},
+		{ASK_CLASSIC | ASK_VERIFIER_BIT, true, false},
+	};
+
+	for (size_t i = 0; i < 5; i++) {
+		struct dir_change c = {
+			.kind = CHANGE_ADD_ENTRY,
+			.entry.cookie = 9,
+			.verifier_moved = true,
+		};
+		struct two t;
+
+		begin(&t, cases[i].ask);
+		c.entry.name = name_from_str("x");
+		commit_as(&t, t.a, &c);
+		if (cases[i].recalled)
+			assert_recalled(&t, RECALL_UNSUBSCRIBED);
+		stage_pass(&t.st, 50);
+		assert_int_equal(t.st.notifies, cases[i].told);
+		assert_int_equal(t.st.recalls, 0);
+		end(&t);
+	}
+}
+
 static void test_told_until_it_is_returned(void **state)
 {
 	struct two t;
@@ -487,26 +558,6 @@ static void test_told_until_it_is_returned(void **state)
 		stage_change(&t.st, t.b, 1, CHANGE_ADD_ENTRY, "z"), NFS4_OK);
 	stage_pass(&t.st, 1000);
 	stage_assert_quiet(&t.st);
-	end(&t);
-}
-
-static void test_setattr(void **state)
-{
-	struct two t;
-	struct dirchange dc = {0};
-	struct fileid id = stage_dir(1);
-
-	begin(&t, ASK_ALL);
-	assert_int_equal(
-		dirchange_begin(&dc, t.st.w.state, t.a, &id, NULL), NFS4_OK);
-	assert_int_equal(dirchange_admit_setattr(&dc), NFS4_OK);
-	dirchange_abort(&dc);
-	assert_int_equal(
-		dirchange_begin(&dc, t.st.w.state, t.b, &id, NULL), NFS4_OK);
-	assert_int_equal(dirchange_admit_setattr(&dc), NFS4ERR_DELAY);
-	dirchange_abort(&dc);
-	assert_false(dirchange_wait(&dc));
-	assert_recalled(&t, RECALL_UNSUBSCRIBED);
 	end(&t);
 }
 
@@ -581,8 +632,9 @@ int main(void)
 		cmocka_unit_test(test_missing_attributes_recall),
 		cmocka_unit_test(test_unknown_order_recalls_who_cares),
 		cmocka_unit_test(test_a_moved_cookie_recalls),
+		cmocka_unit_test(test_a_moved_cookie_is_told),
+		cmocka_unit_test(test_own_moved_cookies),
 		cmocka_unit_test(test_told_until_it_is_returned),
-		cmocka_unit_test(test_setattr),
 		cmocka_unit_test(test_a_mutator_waits_for_the_return),
 		cmocka_unit_test(test_same_directory_twice_is_one),
 	};

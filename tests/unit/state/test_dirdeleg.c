@@ -28,7 +28,7 @@ static void test_grant(void **state)
 	struct dirdeleg_request request;
 	struct fileid id = stage_dir(1);
 
-	stage_request(&request, ASK_ALL | 1u << NOTIFY4_CHANGE_DIR_ATTRS);
+	stage_request(&request, ASK_ALL);
 	bitmap4_set(&request.child_attrs, FATTR4_SIZE);
 	bitmap4_set(&request.dir_attrs, FATTR4_SIZE);
 	assert_int_equal(dirdeleg_grant(c, &id, &request, &grant), NFS4_OK);

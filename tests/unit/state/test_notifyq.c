@@ -221,6 +221,10 @@ static void assert_change(
 	assert_int_equal(a->new_verifier, b->new_verifier);
 	assert_int_equal(a->before, b->before);
 	assert_int_equal(a->after, b->after);
+	assert_int_equal(a->has_dir_attr, b->has_dir_attr);
+	if (a->has_dir_attr)
+		assert_memory_equal(
+			&a->dir_attr, &b->dir_attr, sizeof(a->dir_attr));
 }
 
 static void test_event_keeps_the_change(void **state)
@@ -233,7 +237,8 @@ static void test_event_keeps_the_change(void **state)
 		struct dir_change in = {.kind = bits / 64}, out;
 		struct dir_event *e;
 
-		if (in.kind != CHANGE_COOKIE_VERIFIER)
+		if (in.kind != CHANGE_COOKIE_VERIFIER &&
+			in.kind != CHANGE_DIR_ATTRS)
 			fill_entry(&in.entry, longest + bits % 255,
 				bits * 13 + 1, bits & 1);
 		if (in.kind == CHANGE_RENAME_ENTRY)
@@ -246,6 +251,9 @@ static void test_event_keeps_the_change(void **state)
 			in.previous = name_from_str(longest + bits % 200);
 			in.previous_cookie = bits + 1;
 		}
+		in.has_dir_attr = bits & 2;
+		if (in.has_dir_attr)
+			in.dir_attr = (struct attr){.size = bits, .nlink = 3};
 		in.last = bits & 16;
 		in.verifier_moved = bits & 32;
 		in.old_verifier = bits;

@@ -25,7 +25,8 @@ static void check_offer(const struct dirdeleg_ask *ask)
 	bool extend = ask->requested & BIT(6);
 	bool order = ask->requested & BIT(12);
 	bool served = ask->fits && (extend || ask->classic_notify);
-	uint32_t unable = (ask->has_told ? 0 : BIT(0)) |
+	uint32_t unable = (ask->has_told && ask->child_attrs ? 0 : BIT(0)) |
+		(ask->dir_attrs ? 0 : BIT(1)) |
 		(got.order_aware && !ask->has_order ? ENTRY_KINDS : 0);
 
 	/* Never more than asked for, never what is not supported. */
@@ -55,14 +56,16 @@ static void test_offer_over_all_inputs(void **state)
 	static const uint32_t builds[] = {0, 0x1c, 0x1e, 0x1f, 0x3f, 0x08};
 
 	for (uint32_t low = 0; low < BIT(14); low++) {
-		for (unsigned b = 0; b < 6 * 16; b++) {
+		for (unsigned b = 0; b < 6 * 64; b++) {
 			struct dirdeleg_ask ask = {
 				.requested = low | (low & 1 ? 0xfffe0000 : 0),
-				.supported = builds[b / 16],
+				.supported = builds[b / 64],
 				.classic_notify = b & 1,
 				.has_order = b & 2,
 				.fits = b & 4,
 				.has_told = b & 8,
+				.child_attrs = b & 16,
+				.dir_attrs = b & 32,
 			};
 			check_offer(&ask);
 		}
@@ -107,6 +110,46 @@ static void test_who_needs_the_told_set(void **state)
 	}
 }
 
+static void test_setattr(void **state)
+{
+	for (uint32_t mask = 0; mask < 2 * SETATTR_UMASK; mask++) {
+		uint32_t atime = SETATTR_ATIME | SETATTR_ATIME_NOW;
+
+		assert_int_equal(
+			dirdeleg_setattr_recalls(mask), (mask & ~atime) != 0);
+		assert_int_equal(dirdeleg_setattr_permits(mask),
+			(mask &
+				(SETATTR_MODE | SETATTR_UID | SETATTR_GID |
+					SETATTR_MODE_MASKED)) != 0);
+	}
+}
+
+static void test_child_delay(void **state)
+{
+	static const uint32_t some[] = {0, 1, 199, 200, 201, 5000,
+		DIRDELEG_DELAY_MAX_MS - 1, DIRDELEG_DELAY_MAX_MS,
+		DIRDELEG_DELAY_MAX_MS + 1, UINT32_MAX};
+
+	for (size_t i = 0; i < 10; i++) {
+		for (size_t min = 0; min < 6; min++) {
+			uint32_t got = dirdeleg_child_delay(some[i], some[min]);
+
+			assert_true(got >= some[min]);
+			assert_true(got <= DIRDELEG_DELAY_MAX_MS);
+			if (some[i] >= some[min] &&
+				some[i] <= DIRDELEG_DELAY_MAX_MS)
+				assert_int_equal(got, some[i]);
+		}
+	}
+}
+
+static void test_who_carries_child_attributes(void **state)
+{
+	for (uint32_t kinds = 0; kinds < 64; kinds++)
+		assert_int_equal(dirdeleg_tells_child_attrs(kinds),
+			(kinds & (BIT(0) | BIT(3) | BIT(4))) != 0);
+}
+
 static enum dirdeleg_verdict expected(
 	const struct dirdeleg_holder *h, unsigned kind)
 {
@@ -115,10 +158,14 @@ static enum dirdeleg_verdict expected(
 
 	if (!live)
 		return DIRDELEG_NOTHING;
+	if (h->own && kind == 5 && h->order_aware && (h->granted & 0x1c) &&
+		!has)
+		return DIRDELEG_RECALL;
 	if (h->own) {
 		bool entry = kind == 2 || kind == 3 || kind == 4;
+		bool moved = kind == 5 && (h->granted & 0x1c);
 
-		return has && entry && h->order_aware && !h->stopped
+		return has && (entry || moved) && h->order_aware && !h->stopped
 			? DIRDELEG_NOTIFY
 			: DIRDELEG_NOTHING;
 	}
@@ -146,9 +193,6 @@ static void test_judge_over_all_inputs(void **state)
 			assert_int_equal(
 				dirdeleg_judge(&h, kind), expected(&h, kind));
 		}
-		assert_int_equal(dirdeleg_moved_recalls(&h),
-			!h.own && !(h.granted & 32) &&
-				h.state <= DELEG_RECALLED);
 	}
 	for (uint32_t granted = 0; granted < 64; granted++)
 		assert_int_equal(dirdeleg_recall_reason(granted),
@@ -279,6 +323,9 @@ int main(void)
 		cmocka_unit_test(test_offer_over_all_inputs),
 		cmocka_unit_test(test_offer_examples),
 		cmocka_unit_test(test_who_needs_the_told_set),
+		cmocka_unit_test(test_setattr),
+		cmocka_unit_test(test_child_delay),
+		cmocka_unit_test(test_who_carries_child_attributes),
 		cmocka_unit_test(test_judge_over_all_inputs),
 		cmocka_unit_test(test_pressure_and_shares),
 		cmocka_unit_test(test_reasons),
