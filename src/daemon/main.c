@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "daemon/address.h"
+#include "daemon/control.h"
 #include "daemon/metrics_http.h"
 #include "daemon/options.h"
 #include "daemon/priv.h"
@@ -36,6 +37,8 @@
 
 #define WHY_SIZE 256
 
+#define ADDRESSES_MAX 256
+
 /* Everything a running daemon holds, in the order it is made. */
 struct daemon {
 	struct options options;
@@ -46,7 +49,10 @@ struct daemon {
 	struct dirindex *index;
 	struct stores stores;
 	struct nfs_server *server;
+	struct metrics_source source;
 	struct metrics_http *metrics;
+	char addresses[ADDRESSES_MAX]; /* where it serves, with spaces */
+	struct control *control;
 };
 
 /* Connections come first; the stores share the rest. */
@@ -89,6 +95,15 @@ static int start_server(struct daemon *d)
 	return nfs_server_start(&config, &d->server);
 }
 
+/* What does not fit any more nobody reads. */
+static void note_address(struct daemon *d, const char *name)
+{
+	size_t used = strlen(d->addresses);
+
+	snprintf(d->addresses + used, sizeof(d->addresses) - used, "%s%s",
+		used ? " " : "", name);
+}
+
 static int listen_on(struct daemon *d, const char *text)
 {
 	struct sockaddr_storage addr, bound;
@@ -109,6 +124,7 @@ static int listen_on(struct daemon *d, const char *text)
 		log_warn("listening on every address: anybody who reaches "
 			 "address=%s may mount what is exported",
 			name);
+	note_address(d, name);
 	log_info("serving address=%s exports=%zu lease_s=%llu", name,
 		d->stores.count,
 		(unsigned long long)d->options.config.server.lease / 1000);
@@ -127,22 +143,22 @@ static int start_listening(struct daemon *d)
 
 static int start_metrics(struct daemon *d)
 {
-	const struct metrics_source source = {
-		.server = d->server,
-		.index = d->index,
-		.started_s = time(NULL),
-	};
 	const char *wanted = d->options.config.server.metrics;
 	struct sockaddr_storage addr, bound;
 	char text[ADDRESS_TEXT_MAX];
 	socklen_t len;
 	int err;
 
+	d->source = (struct metrics_source){
+		.server = d->server,
+		.index = d->index,
+		.started_s = time(NULL),
+	};
 	if (strcmp(wanted, "off") == 0)
 		return 0;
 	if (!address_parse_local(wanted, &addr, &len))
 		return -EINVAL;
-	err = metrics_http_start(&addr, len, &source, &d->metrics, &bound);
+	err = metrics_http_start(&addr, len, &d->source, &d->metrics, &bound);
 	address_format(err < 0 ? &addr : &bound, text, sizeof(text));
 	if (err < 0) {
 		log_error("cannot serve metrics on address=%s: %s", text,
@@ -155,6 +171,18 @@ static int start_metrics(struct daemon *d)
 			text);
 	log_info("serving metrics address=%s", text);
 	return 0;
+}
+
+static int start_control(struct daemon *d)
+{
+	const struct control_source source = {
+		.metrics = d->source, .address = d->addresses};
+	int err = control_start(d->ident.dir_fd, &source, &d->control);
+
+	if (err < 0)
+		log_error("cannot make the control socket in path=%s: %s",
+			d->options.config.server.state_dir, strerror(-err));
+	return err;
 }
 
 static int start_identity(struct daemon *d)
@@ -189,6 +217,7 @@ static int settle_privileges(struct daemon *d)
 
 static void daemon_stop(struct daemon *d)
 {
+	control_stop(d->control);
 	metrics_http_stop(d->metrics);
 	nfs_server_stop(d->server);
 	stores_fini(&d->stores);
@@ -216,6 +245,8 @@ static int daemon_start(struct daemon *d)
 		err = start_metrics(d);
 	if (err == 0)
 		err = start_listening(d);
+	if (err == 0)
+		err = start_control(d);
 	return err;
 }
 

@@ -152,7 +152,7 @@ static int fault_path(
 {
 	struct store *below = fault_of(s)->below;
 
-	return below->ops->path(below, dir, buf, size);
+	return store_path(below, dir, buf, size);
 }
 
 static int fault_readlink(struct store *s, const struct cred *cred,

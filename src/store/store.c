@@ -268,7 +268,7 @@ int store_path(
 	struct store *s, const struct fileid *dir, char *buf, size_t size)
 {
 	assert_fileid(dir);
-	return s->ops->path(s, dir, buf, size);
+	return s->ops->path ? s->ops->path(s, dir, buf, size) : -EOPNOTSUPP;
 }
 
 int store_readlink(struct store *s, const struct cred *cred,

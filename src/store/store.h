@@ -210,7 +210,8 @@ int store_lookup_parent(struct store *s, const struct cred *cred,
 /*
  * Where a directory is now, from the root on: "/" or "/a/b", terminated. For
  * people: by the time they read it it may be elsewhere. At most @size bytes,
- * -ENAMETOOLONG. Not counted, and may take long.
+ * -ENAMETOOLONG; -EOPNOTSUPP of a store that cannot tell. Not counted, and
+ * may take long.
  */
 int store_path(
 	struct store *s, const struct fileid *dir, char *buf, size_t size);
@@ -423,7 +424,7 @@ struct store_ops {
 	int (*lookup_parent)(struct store *s, const struct cred *cred,
 		const struct fileid *dir, struct fileid *ret);
 	int (*path)(struct store *s, const struct fileid *dir, char *buf,
-		size_t size);
+		size_t size); /* may be NULL */
 	int (*readlink)(struct store *s, const struct cred *cred,
 		const struct fileid *id, char *buf, size_t size, size_t *len);
 	int (*readdir)(struct store *s, const struct cred *cred,
