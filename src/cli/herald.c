@@ -15,6 +15,11 @@ struct verb {
 static const struct verb verbs[] = {
 	{"watch", "print what changes in a directory on an NFS server",
 		verb_watch},
+	{"status", "what the server on this host is doing", verb_status},
+	{"clients", "who uses it", verb_clients},
+	{"delegations", "what they hold, and why not for long",
+		verb_delegations},
+	{"recall", "make them give delegations back", verb_recall},
 	{"bench", "measure how a server tells of changes", verb_bench},
 	{"check-config", "tell what is wrong with a configuration file",
 		check_config},
