@@ -122,9 +122,9 @@ static bool parse_timeout(struct watch_options *o, const char *text)
 	char *end;
 	double seconds = strtod(text, &end);
 
-	if (end == text || *end || !(seconds > 0 && seconds <= TIMEOUT_MAX_S))
+	if (end == text || *end || !(seconds >= 0 && seconds <= TIMEOUT_MAX_S))
 		return usage_error(text, "not a number of seconds");
-	o->timeout_ms = (uint64_t)(seconds * 1000) + 1;
+	o->timeout_ms = seconds > 0 ? (uint64_t)(seconds * 1000) + 1 : 0;
 	return true;
 }
 

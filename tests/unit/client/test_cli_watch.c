@@ -42,7 +42,7 @@ static void test_usage(void **state)
 	assert_usage(f, STRINGS("--count", "-1"), NULL, "not a number");
 	assert_usage(f, STRINGS("--count", "1x"), NULL, "not a number");
 	assert_usage(f, STRINGS("-t", "x"), NULL, "not a number of seconds");
-	assert_usage(f, STRINGS("-t", "0"), NULL, "not a number of seconds");
+	assert_usage(f, STRINGS("-t", "-1"), NULL, "not a number of seconds");
 	assert_usage(f, STRINGS("-t", "nan"), NULL, "not a number of seconds");
 	assert_usage(f, STRINGS("x", "-r"), NULL, "one URL is needed");
 	start(f, STRINGS("watch", "nfs://x/", "--exec"));
@@ -104,7 +104,8 @@ static void test_count(void **state)
 	struct fixture *f = *state;
 	struct fake_seen seen;
 
-	watch_with(f, STRINGS("--count", "2", "-e", "create"), "/", NULL);
+	watch_with(f, STRINGS("--count", "2", "-e", "create", "-t", "0"), "/",
+		NULL);
 	expect_err(f, "watching /");
 	fake_create(f->fake, "a");
 	fake_remove(f->fake, "a");
