@@ -260,7 +260,7 @@ static void test_exec_inherits(void **state)
 	watch_with(f, STRINGS("-v", "--count", "1"), "/",
 		STRINGS("sh", "-c",
 			"cat; ls -l /proc/$$/fd | grep -E 'socket|anon';"
-			"grep SigBlk /proc/$$/status; kill -PIPE $$"));
+			"grep SigBlk /proc/self/status; kill -PIPE $$"));
 	expect_err(f, "watching /");
 	fake_create(f->fake, "a");
 	assert_int_equal(finish(f), 0);
