@@ -232,7 +232,7 @@ class Guest:
     """
 
     def __init__(self, hostname="guest", *, accel=None, memory=1024, cpus=None,
-                 hostfwd=(), disk=None, cmdline="", boot_timeout=20,
+                 hostfwd=(), disk=None, cmdline="", boot_timeout=60,
                  verbose=False):
         self.hostname = hostname
         chosen = accel or os.environ.get("HERALD_GUEST_ACCEL")
@@ -318,7 +318,7 @@ class Guest:
                      "-device", "virtio-blk-pci,drive=disk"]
         return [str(a) for a in argv]
 
-    def boot(self, timeout: float = 20) -> None:
+    def boot(self, timeout: float = 60) -> None:
         """Switch on.  The constructor does; use it again after kill()."""
         if self.alive:
             raise GuestError("already running")
