@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The one way an operation changes a directory's own attributes: SETATTR, and
- * extended attributes. They are part of what a delegation promises, so other
- * holders hear of it or lose it before it happens (state/dirattrs.h).
+ * The one way an operation changes a directory's own attributes. They are part
+ * of what a delegation promises, so other holders hear of it or lose it before
+ * it happens (state/dirattrs.h).
  */
 #ifndef NFS_DIRATTR_H
 #define NFS_DIRATTR_H

@@ -3,10 +3,14 @@
  *	prop_dirdeleg [--posix] [--overlap] [--fault NAME] [--ops N] [--seed N]
  *		[--verbose]
  *
- * With --overlap there are two exports of the same files. NAME is one of prop_weather.c's, "mixed" is all of them in turn. PROP_OPS and
- * PROP_SEED overrule the options, for long runs of what CI runs for a moment.
+ * With --overlap there are two exports of the same files. NAME is one of
+ * prop_weather.c's, "mixed" is all of them in turn. PROP_OPS and PROP_SEED
+ * overrule the options, for long runs of what CI runs for a moment.
  * What threads do depends on their timing, so a seed repeats the choices and
  * not always the failure.
+ *
+ * Rows: DD-02, DD-03, DD-04, DD-05, DD-06, DD-07, DD-08, DD-17, DD-19, DD-21,
+ * DD-22, DD-24.
  */
 #include "prop.h"
 

@@ -106,7 +106,7 @@ static uint64_t recalls(struct scene *s)
 
 /* ---- grants ---- */
 
-static void a_second_request_is_unavailable(void **state)
+static void dd24_a_second_request_is_unavailable(void **state)
 {
 	struct scene s;
 
@@ -120,7 +120,7 @@ static void a_second_request_is_unavailable(void **state)
 	end(&s);
 }
 
-static void without_a_back_channel_there_is_none(void **state)
+static void dd12_without_a_back_channel_there_is_none(void **state)
 {
 	struct scene s;
 	struct peer p;
@@ -145,7 +145,7 @@ static void without_a_back_channel_there_is_none(void **state)
 }
 
 /* A back channel that never answered is not trusted (DD-12). */
-static void an_unproved_back_channel_is_none(void **state)
+static void dd12_an_unproved_back_channel_is_none(void **state)
 {
 	struct scene s;
 	struct peer p;
@@ -167,7 +167,7 @@ static void an_unproved_back_channel_is_none(void **state)
 	end(&s);
 }
 
-static void only_directories_have_them(void **state)
+static void dd01_only_directories_have_them(void **state)
 {
 	struct scene s;
 	struct handle file;
@@ -182,7 +182,7 @@ static void only_directories_have_them(void **state)
 	end(&s);
 }
 
-static void who_may_not_read_may_not_watch(void **state)
+static void dd12_who_may_not_read_may_not_watch(void **state)
 {
 	struct scene s;
 
@@ -207,7 +207,7 @@ static void who_may_not_read_may_not_watch(void **state)
 
 /* ---- changes ---- */
 
-static void another_clients_change_recalls(void **state)
+static void dd03_another_clients_change_recalls(void **state)
 {
 	struct scene s;
 
@@ -228,7 +228,7 @@ static void another_clients_change_recalls(void **state)
 	end(&s);
 }
 
-static void another_clients_change_notifies(void **state)
+static void dd02_another_clients_change_notifies(void **state)
 {
 	struct scene s;
 
@@ -252,7 +252,7 @@ static void another_clients_change_notifies(void **state)
 }
 
 /* The grant's reply may still be on its way (2.10.6.3). */
-static void the_recall_names_the_call_that_got_it(void **state)
+static void dd20_the_recall_names_the_call_that_got_it(void **state)
 {
 	struct scene s;
 	uint32_t seqid;
@@ -267,7 +267,7 @@ static void the_recall_names_the_call_that_got_it(void **state)
 	end(&s);
 }
 
-static void a_reply_that_was_seen_is_not_named(void **state)
+static void dd20_a_reply_that_was_seen_is_not_named(void **state)
 {
 	struct scene s;
 
@@ -279,7 +279,7 @@ static void a_reply_that_was_seen_is_not_named(void **state)
 	end(&s);
 }
 
-static void the_holders_own_change_recalls_nothing(void **state)
+static void dd22_the_holders_own_change_recalls_nothing(void **state)
 {
 	struct scene s;
 
@@ -300,7 +300,7 @@ static void the_holders_own_change_recalls_nothing(void **state)
 }
 
 /* Whatever fails tells nobody (DD-03). */
-static void a_failing_operation_calls_nobody(void **state)
+static void dd03_a_failing_operation_calls_nobody(void **state)
 {
 	struct scene s;
 	struct peer *p = &s.other;
@@ -351,7 +351,7 @@ static void a_failing_operation_calls_nobody(void **state)
 	end(&s);
 }
 
-static void an_operation_not_permitted_calls_nobody(void **state)
+static void dd03_an_operation_not_permitted_calls_nobody(void **state)
 {
 	struct scene s;
 
@@ -375,7 +375,7 @@ static void an_operation_not_permitted_calls_nobody(void **state)
 	end(&s);
 }
 
-static void a_read_only_export_calls_nobody(void **state)
+static void dd03_a_read_only_export_calls_nobody(void **state)
 {
 	struct scene s;
 
@@ -399,7 +399,7 @@ static void a_read_only_export_calls_nobody(void **state)
 /* ---- the end of one ---- */
 
 /* A lease after the recall it is revoked, not before (DD-14). */
-static void a_recall_without_answer_revokes(void **state)
+static void dd14_a_recall_without_answer_revokes(void **state)
 {
 	struct scene s;
 
@@ -428,7 +428,7 @@ static void a_recall_without_answer_revokes(void **state)
 	end(&s);
 }
 
-static void a_live_one_cannot_be_freed(void **state)
+static void dd14_a_live_one_cannot_be_freed(void **state)
 {
 	struct scene s;
 	stateid4 sid;
@@ -444,7 +444,7 @@ static void a_live_one_cannot_be_freed(void **state)
 	end(&s);
 }
 
-static void another_client_cannot_use_it(void **state)
+static void dd14_another_client_cannot_use_it(void **state)
 {
 	struct scene s;
 
@@ -485,7 +485,7 @@ static void it_opens_no_file(void **state)
 }
 
 /* Revoked at the first change, without a callback, without waiting. */
-static void an_expired_holder_is_not_asked(void **state)
+static void dd14_an_expired_holder_is_not_asked(void **state)
 {
 	struct scene s;
 
@@ -499,7 +499,7 @@ static void an_expired_holder_is_not_asked(void **state)
 }
 
 /* DESTROY_CLIENTID with nothing but directory delegations (DD-13). */
-static void it_does_not_keep_a_client(void **state)
+static void dd13_it_does_not_keep_a_client(void **state)
 {
 	struct scene s;
 	struct peer *p;
@@ -527,7 +527,7 @@ static void it_does_not_keep_a_client(void **state)
 }
 
 /* The holder's own RMDIR waits for nobody; the handle is stale then. */
-static void a_removed_directory_ends_it(void **state)
+static void dd24_a_removed_directory_ends_it(void **state)
 {
 	struct scene s;
 
@@ -542,7 +542,7 @@ static void a_removed_directory_ends_it(void **state)
 	end(&s);
 }
 
-static void removing_it_recalls_the_others(void **state)
+static void dd24_removing_it_recalls_the_others(void **state)
 {
 	struct scene s;
 
@@ -558,27 +558,27 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, rig_setup, rig_teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(a_second_request_is_unavailable),
-		TEST(without_a_back_channel_there_is_none),
-		TEST(an_unproved_back_channel_is_none),
-		TEST(only_directories_have_them),
-		TEST(who_may_not_read_may_not_watch),
-		TEST(another_clients_change_recalls),
-		TEST(another_clients_change_notifies),
-		TEST(the_recall_names_the_call_that_got_it),
-		TEST(a_reply_that_was_seen_is_not_named),
-		TEST(the_holders_own_change_recalls_nothing),
-		TEST(a_failing_operation_calls_nobody),
-		TEST(an_operation_not_permitted_calls_nobody),
-		TEST(a_read_only_export_calls_nobody),
-		TEST(a_recall_without_answer_revokes),
-		TEST(a_live_one_cannot_be_freed),
-		TEST(another_client_cannot_use_it),
+		TEST(dd24_a_second_request_is_unavailable),
+		TEST(dd12_without_a_back_channel_there_is_none),
+		TEST(dd12_an_unproved_back_channel_is_none),
+		TEST(dd01_only_directories_have_them),
+		TEST(dd12_who_may_not_read_may_not_watch),
+		TEST(dd03_another_clients_change_recalls),
+		TEST(dd02_another_clients_change_notifies),
+		TEST(dd20_the_recall_names_the_call_that_got_it),
+		TEST(dd20_a_reply_that_was_seen_is_not_named),
+		TEST(dd22_the_holders_own_change_recalls_nothing),
+		TEST(dd03_a_failing_operation_calls_nobody),
+		TEST(dd03_an_operation_not_permitted_calls_nobody),
+		TEST(dd03_a_read_only_export_calls_nobody),
+		TEST(dd14_a_recall_without_answer_revokes),
+		TEST(dd14_a_live_one_cannot_be_freed),
+		TEST(dd14_another_client_cannot_use_it),
 		TEST(it_opens_no_file),
-		TEST(an_expired_holder_is_not_asked),
-		TEST(it_does_not_keep_a_client),
-		TEST(a_removed_directory_ends_it),
-		TEST(removing_it_recalls_the_others),
+		TEST(dd14_an_expired_holder_is_not_asked),
+		TEST(dd13_it_does_not_keep_a_client),
+		TEST(dd24_a_removed_directory_ends_it),
+		TEST(dd24_removing_it_recalls_the_others),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -114,12 +114,12 @@ static void run(enum nfsc_cb_action how)
 	testserver_stop(&ts);
 }
 
-static void test_lost_after_it_was_served(void **state)
+static void dd24_lost_after_it_was_served(void **state)
 {
 	run(NFSC_CB_DROP_AFTER);
 }
 
-static void test_lost_before(void **state)
+static void dd24_lost_before(void **state)
 {
 	run(NFSC_CB_DROP);
 }
@@ -134,7 +134,7 @@ static void advance_until(
 	assert_int_equal(*what, n);
 }
 
-static void test_no_connection_in_time(void **state)
+static void dd24_no_connection_in_time(void **state)
 {
 	struct testserver_options options = {.fake_clock = true};
 	static struct watcher w;
@@ -171,9 +171,9 @@ static void test_no_connection_in_time(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_lost_after_it_was_served),
-		cmocka_unit_test(test_lost_before),
-		cmocka_unit_test(test_no_connection_in_time),
+		cmocka_unit_test(dd24_lost_after_it_was_served),
+		cmocka_unit_test(dd24_lost_before),
+		cmocka_unit_test(dd24_no_connection_in_time),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -80,7 +80,7 @@ static void test_return(void **state)
 	end(&t);
 }
 
-static void test_return_waits_for_what_is_pending(void **state)
+static void dd15_return_waits_for_what_is_pending(void **state)
 {
 	struct one t;
 
@@ -98,7 +98,7 @@ static void test_return_waits_for_what_is_pending(void **state)
 	end(&t);
 }
 
-static void test_return_does_not_wait_for_ever(void **state)
+static void dd15_return_does_not_wait_for_ever(void **state)
 {
 	struct one t;
 
@@ -128,7 +128,7 @@ static void *deliver_soon(void *arg)
 	return NULL;
 }
 
-static void test_return_waits_a_moment_itself(void **state)
+static void dd15_return_waits_a_moment_itself(void **state)
 {
 	struct one t;
 	pthread_t sender;
@@ -156,7 +156,7 @@ static void *return_it(void *arg)
 }
 
 /* An event that is queued and taken between the look and the end. */
-static void test_return_sees_what_came_in_between(void **state)
+static void dd15_return_sees_what_came_in_between(void **state)
 {
 	struct one t;
 	struct timespec pause = {.tv_nsec = 20000000};
@@ -183,7 +183,7 @@ static void test_return_sees_what_came_in_between(void **state)
 	end(&t);
 }
 
-static void test_stale_handle_forgets(void **state)
+static void dd24_stale_handle_forgets(void **state)
 {
 	struct one t;
 	struct fileid none = stage_dir(77);
@@ -203,7 +203,7 @@ static void test_stale_handle_forgets(void **state)
 
 /* ---- batches ---- */
 
-static void test_window_zero_sends_at_once(void **state)
+static void dd07_window_zero_sends_at_once(void **state)
 {
 	struct one t;
 
@@ -219,7 +219,7 @@ static void test_window_zero_sends_at_once(void **state)
 	end(&t);
 }
 
-static void test_a_full_batch_does_not_wait(void **state)
+static void dd07_a_full_batch_does_not_wait(void **state)
 {
 	struct one t;
 	char name[16];
@@ -239,7 +239,7 @@ static void test_a_full_batch_does_not_wait(void **state)
 	end(&t);
 }
 
-static void test_one_sender_at_a_time(void **state)
+static void dd20_one_sender_at_a_time(void **state)
 {
 	struct one t;
 
@@ -260,7 +260,7 @@ static void test_one_sender_at_a_time(void **state)
 	end(&t);
 }
 
-static void test_what_comes_during_flight_follows(void **state)
+static void dd20_what_comes_during_flight_follows(void **state)
 {
 	struct one t;
 
@@ -282,7 +282,7 @@ static void test_what_comes_during_flight_follows(void **state)
 	end(&t);
 }
 
-static void test_nothing_waits_for_a_window_when_recalled(void **state)
+static void dd07_nothing_waits_for_a_window_when_recalled(void **state)
 {
 	struct one t;
 
@@ -324,7 +324,7 @@ static void test_the_rest_of_a_batch_follows_at_once(void **state)
 	end(&t);
 }
 
-static void test_delay_is_sent_again_but_not_for_ever(void **state)
+static void dd24_delay_is_sent_again_but_not_for_ever(void **state)
 {
 	struct one t;
 
@@ -380,7 +380,7 @@ static void test_no_channel_when_handed_out(void **state)
 	end(&t);
 }
 
-static void test_bad_answers_recall(void **state)
+static void dd21_bad_answers_recall(void **state)
 {
 	static const struct {
 		enum batch_result result;
@@ -410,7 +410,7 @@ static void test_bad_answers_recall(void **state)
 	}
 }
 
-static void test_unknown_while_fresh_is_sent_again(void **state)
+static void dd24_unknown_while_fresh_is_sent_again(void **state)
 {
 	struct one t;
 
@@ -488,22 +488,22 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_return),
-		cmocka_unit_test(test_return_waits_for_what_is_pending),
-		cmocka_unit_test(test_return_does_not_wait_for_ever),
-		cmocka_unit_test(test_return_waits_a_moment_itself),
-		cmocka_unit_test(test_return_sees_what_came_in_between),
-		cmocka_unit_test(test_stale_handle_forgets),
-		cmocka_unit_test(test_window_zero_sends_at_once),
-		cmocka_unit_test(test_a_full_batch_does_not_wait),
-		cmocka_unit_test(test_one_sender_at_a_time),
-		cmocka_unit_test(test_what_comes_during_flight_follows),
-		cmocka_unit_test(test_nothing_waits_for_a_window_when_recalled),
+		cmocka_unit_test(dd15_return_waits_for_what_is_pending),
+		cmocka_unit_test(dd15_return_does_not_wait_for_ever),
+		cmocka_unit_test(dd15_return_waits_a_moment_itself),
+		cmocka_unit_test(dd15_return_sees_what_came_in_between),
+		cmocka_unit_test(dd24_stale_handle_forgets),
+		cmocka_unit_test(dd07_window_zero_sends_at_once),
+		cmocka_unit_test(dd07_a_full_batch_does_not_wait),
+		cmocka_unit_test(dd20_one_sender_at_a_time),
+		cmocka_unit_test(dd20_what_comes_during_flight_follows),
+		cmocka_unit_test(dd07_nothing_waits_for_a_window_when_recalled),
 		cmocka_unit_test(test_the_rest_of_a_batch_follows_at_once),
-		cmocka_unit_test(test_delay_is_sent_again_but_not_for_ever),
+		cmocka_unit_test(dd24_delay_is_sent_again_but_not_for_ever),
 		cmocka_unit_test(test_success_forgives),
 		cmocka_unit_test(test_no_channel_when_handed_out),
-		cmocka_unit_test(test_bad_answers_recall),
-		cmocka_unit_test(test_unknown_while_fresh_is_sent_again),
+		cmocka_unit_test(dd21_bad_answers_recall),
+		cmocka_unit_test(dd24_unknown_while_fresh_is_sent_again),
 		cmocka_unit_test(test_a_sender_may_be_done_at_once),
 		cmocka_unit_test(test_an_answer_after_the_end),
 	};

@@ -41,7 +41,7 @@ static const uint32_t ask_of[CHANGE_KINDS] = {
 	[CHANGE_RENAME_ENTRY] = ASK_RENAME,
 };
 
-static void test_uncovered_is_recalled_first(void **state)
+static void dd03_uncovered_is_recalled_first(void **state)
 {
 	static const enum change_kind kinds[] = {
 		CHANGE_ADD_ENTRY, CHANGE_REMOVE_ENTRY, CHANGE_RENAME_ENTRY};
@@ -73,7 +73,7 @@ static void test_uncovered_is_recalled_first(void **state)
 	}
 }
 
-static void test_covered_is_told_after(void **state)
+static void dd19_covered_is_told_after(void **state)
 {
 	struct two t;
 	struct dir_event *got[8];
@@ -117,7 +117,7 @@ static void test_covered_is_told_after(void **state)
 	end(&t);
 }
 
-static void test_own_changes(void **state)
+static void dd22_own_changes(void **state)
 {
 	struct two t;
 	struct deleg *aware;
@@ -143,7 +143,7 @@ static void test_own_changes(void **state)
 	end(&t);
 }
 
-static void test_a_move_is_judged_in_each_directory(void **state)
+static void dd08_a_move_is_judged_in_each_directory(void **state)
 {
 	struct two t;
 	struct deleg *target;
@@ -170,7 +170,7 @@ static void test_a_move_is_judged_in_each_directory(void **state)
 	end(&t);
 }
 
-static void test_each_holder_by_its_own_mask(void **state)
+static void dd22_each_holder_by_its_own_mask(void **state)
 {
 	struct two t;
 	struct client *c;
@@ -193,7 +193,7 @@ static void test_each_holder_by_its_own_mask(void **state)
 	end(&t);
 }
 
-static void test_what_fails_tells_nobody(void **state)
+static void dd03_what_fails_tells_nobody(void **state)
 {
 	struct two t;
 
@@ -204,7 +204,7 @@ static void test_what_fails_tells_nobody(void **state)
 	end(&t);
 }
 
-static void test_expired_holders_lose_it_at_once(void **state)
+static void dd14_expired_holders_lose_it_at_once(void **state)
 {
 	struct two t;
 	struct deleg *more[40];
@@ -286,7 +286,7 @@ static nfsstat4 remove_dir(struct two *t, struct client *who, bool commit)
 	return status;
 }
 
-static void test_others_return_a_directory_first(void **state)
+static void dd24_others_return_a_directory_first(void **state)
 {
 	struct two t;
 	struct deleg *sent;
@@ -310,7 +310,7 @@ static void test_others_return_a_directory_first(void **state)
 	end(&t);
 }
 
-static void test_the_remover_loses_its_own_silently(void **state)
+static void dd24_the_remover_loses_its_own_silently(void **state)
 {
 	struct two t;
 	stateid4 wire;
@@ -369,7 +369,7 @@ static void assert_recalled(struct two *t, enum recall_reason reason)
 	recall_sent(sent, RECALL_SENT);
 }
 
-static void test_a_full_queue_recalls(void **state)
+static void dd21_a_full_queue_recalls(void **state)
 {
 	struct two t;
 
@@ -402,7 +402,7 @@ static void test_a_full_queue_recalls(void **state)
 	end(&t);
 }
 
-static void test_missing_attributes_recall(void **state)
+static void dd21_missing_attributes_recall(void **state)
 {
 	struct two t;
 	struct dirdeleg_request request;
@@ -441,7 +441,7 @@ static void test_missing_attributes_recall(void **state)
 	end(&t);
 }
 
-static void test_unknown_order_recalls_who_cares(void **state)
+static void dd06_unknown_order_recalls_who_cares(void **state)
 {
 	struct two t;
 	struct dir_change c = {.kind = CHANGE_ADD_ENTRY};
@@ -457,7 +457,7 @@ static void test_unknown_order_recalls_who_cares(void **state)
 	end(&t);
 }
 
-static void test_a_moved_cookie_recalls(void **state)
+static void dd05_a_moved_cookie_recalls(void **state)
 {
 	struct two t;
 	struct dir_change c = {
@@ -601,7 +601,7 @@ static void test_a_mutator_waits_for_the_return(void **state)
 	end(&t);
 }
 
-static void test_same_directory_twice_is_one(void **state)
+static void dd19_same_directory_twice_is_one(void **state)
 {
 	struct two t;
 	struct dirchange dc = {0};
@@ -618,25 +618,25 @@ static void test_same_directory_twice_is_one(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_uncovered_is_recalled_first),
-		cmocka_unit_test(test_covered_is_told_after),
-		cmocka_unit_test(test_own_changes),
-		cmocka_unit_test(test_a_move_is_judged_in_each_directory),
-		cmocka_unit_test(test_each_holder_by_its_own_mask),
-		cmocka_unit_test(test_what_fails_tells_nobody),
-		cmocka_unit_test(test_expired_holders_lose_it_at_once),
-		cmocka_unit_test(test_others_return_a_directory_first),
-		cmocka_unit_test(test_the_remover_loses_its_own_silently),
+		cmocka_unit_test(dd03_uncovered_is_recalled_first),
+		cmocka_unit_test(dd19_covered_is_told_after),
+		cmocka_unit_test(dd22_own_changes),
+		cmocka_unit_test(dd08_a_move_is_judged_in_each_directory),
+		cmocka_unit_test(dd22_each_holder_by_its_own_mask),
+		cmocka_unit_test(dd03_what_fails_tells_nobody),
+		cmocka_unit_test(dd14_expired_holders_lose_it_at_once),
+		cmocka_unit_test(dd24_others_return_a_directory_first),
+		cmocka_unit_test(dd24_the_remover_loses_its_own_silently),
 		cmocka_unit_test(test_an_expired_holder_keeps_no_directory),
-		cmocka_unit_test(test_a_full_queue_recalls),
-		cmocka_unit_test(test_missing_attributes_recall),
-		cmocka_unit_test(test_unknown_order_recalls_who_cares),
-		cmocka_unit_test(test_a_moved_cookie_recalls),
+		cmocka_unit_test(dd21_a_full_queue_recalls),
+		cmocka_unit_test(dd21_missing_attributes_recall),
+		cmocka_unit_test(dd06_unknown_order_recalls_who_cares),
+		cmocka_unit_test(dd05_a_moved_cookie_recalls),
 		cmocka_unit_test(test_a_moved_cookie_is_told),
 		cmocka_unit_test(test_own_moved_cookies),
 		cmocka_unit_test(test_told_until_it_is_returned),
 		cmocka_unit_test(test_a_mutator_waits_for_the_return),
-		cmocka_unit_test(test_same_directory_twice_is_one),
+		cmocka_unit_test(dd19_same_directory_twice_is_one),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

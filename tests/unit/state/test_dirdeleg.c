@@ -55,7 +55,7 @@ static void test_grant(void **state)
 	stage_fini(&st);
 }
 
-static void test_off(void **state)
+static void dd01_off(void **state)
 {
 	struct stage st;
 	struct dirdeleg_grant grant;
@@ -70,7 +70,7 @@ static void test_off(void **state)
 	stage_fini(&st);
 }
 
-static void test_duplicates_are_refused(void **state)
+static void dd24_duplicates_are_refused(void **state)
 {
 	struct stage st;
 
@@ -105,7 +105,7 @@ static void test_duplicates_are_refused(void **state)
 	stage_fini(&st);
 }
 
-static void test_needs_a_client_in_order(void **state)
+static void dd12_needs_a_client_in_order(void **state)
 {
 	struct stage st;
 
@@ -138,7 +138,7 @@ static void test_needs_a_client_in_order(void **state)
 	stage_fini(&st);
 }
 
-static void test_limit(void **state)
+static void dd10_limit(void **state)
 {
 	struct stage st;
 	struct deleg *d[3];
@@ -211,7 +211,7 @@ static void take_many(
 	}
 }
 
-static void test_near_the_limit_the_heaviest_is_asked(void **state)
+static void dd10_near_the_limit_the_heaviest_is_asked(void **state)
 {
 	struct stage st;
 	struct client *a, *b;
@@ -275,7 +275,7 @@ static void dd10_a_client_has_a_limit_of_its_own(void **state)
 	end_limited(&st, a, b);
 }
 
-static void test_at_the_limit_the_heaviest_gives_its_oldest(void **state)
+static void dd10_at_the_limit_the_heaviest_gives_its_oldest(void **state)
 {
 	struct stage st;
 	struct client *a, *b;
@@ -304,7 +304,7 @@ static void test_at_the_limit_the_heaviest_gives_its_oldest(void **state)
 	end_limited(&st, a, b);
 }
 
-static void test_equal_shares_are_left_alone(void **state)
+static void dd10_equal_shares_are_left_alone(void **state)
 {
 	struct stage st;
 	struct client *a, *b;
@@ -318,7 +318,7 @@ static void test_equal_shares_are_left_alone(void **state)
 	end_limited(&st, a, b);
 }
 
-static void test_refusing_at_the_limit(void **state)
+static void dd10_refusing_at_the_limit(void **state)
 {
 	struct stage st;
 	struct client *a, *b;
@@ -332,7 +332,7 @@ static void test_refusing_at_the_limit(void **state)
 	end_limited(&st, a, b);
 }
 
-static void test_too_small_a_channel_is_recall_only(void **state)
+static void dd21_too_small_a_channel_is_recall_only(void **state)
 {
 	struct stage st;
 	struct dirdeleg_grant grant;
@@ -354,7 +354,7 @@ static void test_too_small_a_channel_is_recall_only(void **state)
 	stage_fini(&st);
 }
 
-static void test_conflict_holds_off(void **state)
+static void dd25_conflict_holds_off(void **state)
 {
 	struct stage st;
 	struct fileid id = stage_dir(1);
@@ -422,18 +422,18 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_grant),
-		cmocka_unit_test(test_off),
-		cmocka_unit_test(test_duplicates_are_refused),
-		cmocka_unit_test(test_needs_a_client_in_order),
-		cmocka_unit_test(test_limit),
-		cmocka_unit_test(test_near_the_limit_the_heaviest_is_asked),
+		cmocka_unit_test(dd01_off),
+		cmocka_unit_test(dd24_duplicates_are_refused),
+		cmocka_unit_test(dd12_needs_a_client_in_order),
+		cmocka_unit_test(dd10_limit),
+		cmocka_unit_test(dd10_near_the_limit_the_heaviest_is_asked),
 		cmocka_unit_test(dd10_a_client_has_a_limit_of_its_own),
 		cmocka_unit_test(
-			test_at_the_limit_the_heaviest_gives_its_oldest),
-		cmocka_unit_test(test_equal_shares_are_left_alone),
-		cmocka_unit_test(test_refusing_at_the_limit),
-		cmocka_unit_test(test_too_small_a_channel_is_recall_only),
-		cmocka_unit_test(test_conflict_holds_off),
+			dd10_at_the_limit_the_heaviest_gives_its_oldest),
+		cmocka_unit_test(dd10_equal_shares_are_left_alone),
+		cmocka_unit_test(dd10_refusing_at_the_limit),
+		cmocka_unit_test(dd21_too_small_a_channel_is_recall_only),
+		cmocka_unit_test(dd25_conflict_holds_off),
 		cmocka_unit_test(test_terms_alike_are_shared),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

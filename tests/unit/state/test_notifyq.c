@@ -108,7 +108,7 @@ static void test_unsent_rest_stays_in_front(void **state)
 	notifyq_fini(&q);
 }
 
-static void test_limits(void **state)
+static void dd21_limits(void **state)
 {
 	struct state_config config = plenty;
 	struct notifyq q;
@@ -326,7 +326,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_walks_its_diagram),
 		cmocka_unit_test(test_unsent_rest_stays_in_front),
-		cmocka_unit_test(test_limits),
+		cmocka_unit_test(dd21_limits),
 		cmocka_unit_test(test_says_when_a_batch_is_full),
 		cmocka_unit_test(test_stop_is_final_and_empties),
 		cmocka_unit_test(test_event_keeps_the_change),

@@ -53,7 +53,7 @@ static void pass_alive(struct one *t, uint64_t ms)
 	}
 }
 
-static void test_revoked_after_a_lease(void **state)
+static void dd14_revoked_after_a_lease(void **state)
 {
 	struct one t;
 
@@ -82,7 +82,7 @@ static void test_revoked_after_a_lease(void **state)
 	end(&t);
 }
 
-static void test_free_stateid_of_a_live_one(void **state)
+static void dd14_free_stateid_of_a_live_one(void **state)
 {
 	struct one t;
 
@@ -115,7 +115,7 @@ static void test_sent_again_until_it_arrives(void **state)
 	end(&t);
 }
 
-static void test_never_answered_is_revoked_too(void **state)
+static void dd24_never_answered_is_revoked_too(void **state)
 {
 	struct one t;
 
@@ -129,7 +129,7 @@ static void test_never_answered_is_revoked_too(void **state)
 	end(&t);
 }
 
-static void test_unknown_is_a_race_while_fresh(void **state)
+static void dd24_unknown_is_a_race_while_fresh(void **state)
 {
 	struct one t;
 
@@ -149,7 +149,7 @@ static void test_unknown_is_a_race_while_fresh(void **state)
 	end(&t);
 }
 
-static void test_returned_before_the_answer(void **state)
+static void dd24_returned_before_the_answer(void **state)
 {
 	struct one t;
 
@@ -161,7 +161,7 @@ static void test_returned_before_the_answer(void **state)
 	end(&t);
 }
 
-static void test_follows_the_notification_in_flight(void **state)
+static void dd20_follows_the_notification_in_flight(void **state)
 {
 	struct one t;
 	struct dir_event *e;
@@ -254,13 +254,13 @@ static void test_all_of_a_directory(void **state)
 	end(&t);
 }
 
-static void test_every_reason_has_a_name(void **state)
+static void dd16_every_reason_has_a_name(void **state)
 {
 	for (int r = 0; r < RECALL_REASONS; r++)
 		assert_true(strlen(recall_reason_name(r)) > 3);
 }
 
-static void test_end_of_client_while_recalled(void **state)
+static void dd13_end_of_client_while_recalled(void **state)
 {
 	struct one t;
 
@@ -277,7 +277,7 @@ static void test_end_of_client_while_recalled(void **state)
 	end(&t);
 }
 
-static void test_end_of_client_with_a_revoked_one(void **state)
+static void dd13_end_of_client_with_a_revoked_one(void **state)
 {
 	struct one t;
 
@@ -294,20 +294,20 @@ static void test_end_of_client_with_a_revoked_one(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_revoked_after_a_lease),
-		cmocka_unit_test(test_free_stateid_of_a_live_one),
+		cmocka_unit_test(dd14_revoked_after_a_lease),
+		cmocka_unit_test(dd14_free_stateid_of_a_live_one),
 		cmocka_unit_test(test_sent_again_until_it_arrives),
-		cmocka_unit_test(test_never_answered_is_revoked_too),
-		cmocka_unit_test(test_unknown_is_a_race_while_fresh),
-		cmocka_unit_test(test_returned_before_the_answer),
-		cmocka_unit_test(test_follows_the_notification_in_flight),
+		cmocka_unit_test(dd24_never_answered_is_revoked_too),
+		cmocka_unit_test(dd24_unknown_is_a_race_while_fresh),
+		cmocka_unit_test(dd24_returned_before_the_answer),
+		cmocka_unit_test(dd20_follows_the_notification_in_flight),
 		cmocka_unit_test(test_does_not_wait_for_what_is_queued),
 		cmocka_unit_test(test_held_recall_of_an_empty_batch),
 		cmocka_unit_test(test_a_second_reason_may_still_stop_the_queue),
 		cmocka_unit_test(test_all_of_a_directory),
-		cmocka_unit_test(test_every_reason_has_a_name),
-		cmocka_unit_test(test_end_of_client_while_recalled),
-		cmocka_unit_test(test_end_of_client_with_a_revoked_one),
+		cmocka_unit_test(dd16_every_reason_has_a_name),
+		cmocka_unit_test(dd13_end_of_client_while_recalled),
+		cmocka_unit_test(dd13_end_of_client_with_a_revoked_one),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

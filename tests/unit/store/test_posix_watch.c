@@ -2,7 +2,7 @@
 /*
  * What other processes do to a directory we export is reported, and what we do
  * ourselves is not. Every test runs twice: with a group of the server's own,
- * and without CAP_SYS_ADMIN, as any user may watch.
+ * and without CAP_SYS_ADMIN, as any user may watch. Rows: DD-23, its lower half.
  */
 #include <errno.h>
 #include <fcntl.h>
