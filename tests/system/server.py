@@ -115,7 +115,7 @@ class Herald:
         """The port, when it says that it serves and answers."""
         end = time.monotonic() + timeout
         while time.monotonic() < end:
-            said = re.search(r" serving path=.*\baddress=\S+:(\d+)",
+            said = re.search(r" serving address=\S+:(\d+)",
                              self.log()[self._seen:])
             if said:
                 port = int(said[1])
