@@ -28,6 +28,7 @@ struct metrics {
 	uint64_t operations[COUNT_OPERATIONS][COUNT_STATUSES];
 	uint64_t callbacks[COUNT_CALLBACKS][COUNT_ANSWERS];
 	struct dirindex_stats index;
+	struct store_watch_stats watch; /* of all exports' stores */
 };
 
 /* Where they come from; all borrowed. */

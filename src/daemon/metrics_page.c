@@ -25,6 +25,34 @@ static void read_nfs(const struct nfs_counts *from, struct metrics *to)
 	}
 }
 
+/* Two exports may show one store: it counts once. */
+static bool is_first(const struct exports *x, size_t i)
+{
+	for (size_t k = 0; k < i; k++) {
+		if (x->list[k].store == x->list[i].store)
+			return false;
+	}
+	return true;
+}
+
+static void read_watches(const struct exports *x, struct store_watch_stats *to)
+{
+	*to = (struct store_watch_stats){.marks = 0};
+	for (size_t i = 0; i < x->count; i++) {
+		struct store_watch_stats one;
+
+		if (!is_first(x, i))
+			continue;
+		store_read_watch_stats(x->list[i].store, &one);
+		to->marks += one.marks;
+		to->max_marks += one.max_marks;
+		to->refused += one.refused;
+		to->reports += one.reports;
+		to->own += one.own;
+		to->lost += one.lost;
+	}
+}
+
 void metrics_read(const struct metrics_source *source, struct metrics *ret)
 {
 	struct nfs_server *server = source->server;
@@ -41,6 +69,7 @@ void metrics_read(const struct metrics_source *source, struct metrics *ret)
 		ret->store[i] = store_call_stats(i);
 	read_nfs(&server->counts, ret);
 	dirindex_read_stats(source->index, &ret->index);
+	read_watches(&server->exports, &ret->watch);
 }
 
 /* ---- the page ---- */

@@ -162,6 +162,26 @@ const struct metric metrics_table[] = {
 		"Changes that could not be queued or sent: each is a recall.",
 		COUNTER, AT(delegs.overflows), .by = {BY(overflow, VALUES)}},
 
+	{"herald_local_events_total",
+		"Changes by other processes of this host that were looked "
+		"into.",
+		COUNTER, AT(watch.reports)},
+	{"herald_local_own_events_total",
+		"Reports of the kernel about the server's own changes.",
+		COUNTER, AT(watch.own)},
+	{"herald_local_overflows_total",
+		"Times the kernel lost reports and all directories were "
+		"checked.",
+		COUNTER, AT(watch.lost)},
+	{"herald_local_marks",
+		"Objects marked to hear of other processes' changes.", GAUGE,
+		AT(watch.marks)},
+	{"herald_local_marks_limit", "The most there may be; 0: no limit.",
+		GAUGE, AT(watch.max_marks)},
+	{"herald_local_marks_refused_total",
+		"Objects that could not be marked for want of room.", COUNTER,
+		AT(watch.refused)},
+
 	{"herald_callbacks_total", "Callbacks, by how they ended.", COUNTER,
 		AT(callbacks),
 		.by = {BY(callback, COUNT_ANSWERS *VALUES),

@@ -149,6 +149,27 @@ static void test_unused_operations_are_left_out(void **state)
 	free(page);
 }
 
+static void test_dd23_marks_and_local_events(void **state)
+{
+	char *page;
+
+	memset(&metrics, 0, sizeof(metrics));
+	metrics.watch = (struct store_watch_stats){.marks = 3,
+		.max_marks = 8799,
+		.refused = 4,
+		.reports = 50,
+		.own = 60,
+		.lost = 1};
+	page = print(print_page);
+	assert_has(page, "\nherald_local_marks 3\n");
+	assert_has(page, "\nherald_local_marks_limit 8799\n");
+	assert_has(page, "\nherald_local_marks_refused_total 4\n");
+	assert_has(page, "\nherald_local_events_total 50\n");
+	assert_has(page, "\nherald_local_own_events_total 60\n");
+	assert_has(page, "\nherald_local_overflows_total 1\n");
+	free(page);
+}
+
 static void test_the_table_has_a_row_for_each(void **state)
 {
 	char *table = print(metrics_print_table), *at = table;
@@ -341,6 +362,7 @@ int main(void)
 		cmocka_unit_test(test_dd18_types_share_names),
 		cmocka_unit_test(test_histograms_add_up),
 		cmocka_unit_test(test_unused_operations_are_left_out),
+		cmocka_unit_test(test_dd23_marks_and_local_events),
 		cmocka_unit_test(test_the_table_has_a_row_for_each),
 		HTTP_TEST(test_get),
 		HTTP_TEST(test_anything_else),
