@@ -199,7 +199,7 @@ struct counts {
 	uint64_t events[CHANGE_KINDS];
 	uint64_t models, listings, entries, attrs, dir_attrs;
 	uint64_t recalls[RECALL_REASONS];
-	uint64_t revoked, quiet_points, verifier_moves;
+	uint64_t quiet_points, verifier_moves;
 };
 
 struct options {
@@ -228,6 +228,7 @@ struct world {
 	/* Of this phase: recalls by reason, and ends that may have been. */
 	uint64_t recalls_seen[RECALL_REASONS], recalls_maybe;
 	atomic_ullong ops, ops_failed, ops_watched, grants, refusals, returns;
+	atomic_ullong revoked;
 	atomic_ullong mischief[MISCHIEFS];
 };
 

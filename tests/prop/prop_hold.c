@@ -497,7 +497,7 @@ static void let_go(struct hold *h)
 
 	if (err && !p->expiries)
 		prop_fail(p->world, "FREE_STATEID: %d", err);
-	p->world->counts.revoked++;
+	p->world->revoked++;
 }
 
 /* ---- returning ---- */

@@ -41,7 +41,7 @@ static void print_counts(const struct counts *c)
 		c->dir_attrs);
 	for (int r = 0; r < RECALL_REASONS; r++)
 		printf(" %s=%" PRIu64, recall_reason_name(r), c->recalls[r]);
-	printf(", %" PRIu64 " revoked\n", c->revoked);
+	printf("\n");
 }
 
 void report_print(const struct world *w, double seconds)
@@ -55,8 +55,8 @@ void report_print(const struct world *w, double seconds)
 	printf("%" PRIu64 " changes, %" PRIu64
 	       " seen by a live holder, %" PRIu64 " moved a verifier\n",
 		c->changes, c->changes_seen, c->verifier_moves);
-	printf("%llu grants, %llu refusals, %llu returns\n", w->grants,
-		w->refusals, w->returns);
+	printf("%llu grants, %llu refusals, %llu returns, %llu revoked\n",
+		w->grants, w->refusals, w->returns, w->revoked);
 	print_counts(c);
 	printf("on purpose:");
 	for (int m = 0; m < MISCHIEFS; m++)
