@@ -65,12 +65,14 @@ class Env:
 
         Linux asks at the first GETATTR after an ACCESS or a change of its
         own.  A refusal (others changed the directory a moment ago, the back
-        channel was not ready) it takes until the next one: so make one."""
+        channel was not ready) it takes until the next one: so make one, and
+        let it forget what it may do there, or it sends no ACCESS."""
         end = time.monotonic() + timeout
         while missing := [w for w in wheres if not self.holds(mount, w)]:
             if time.monotonic() > end:
                 raise AssertionError(f"{mount} is never granted {missing}")
-            self.run("".join(f"touch {mount}/{w}/.ask; rm {mount}/{w}/.ask; "
+            self.run("echo 2 >/proc/sys/vm/drop_caches; " +
+                     "".join(f"touch {mount}/{w}/.ask; rm {mount}/{w}/.ask; "
                              for w in missing) + "sleep 1.2; ls -d "
                      + " ".join(f"{mount}/{w}" for w in missing))
 

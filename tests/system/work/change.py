@@ -21,7 +21,9 @@ seed, seconds, here, other, names = sys.argv[1:]
 rng = random.Random(seed)
 did, lost = Counter(), Counter()
 RACES = {errno.ENOENT, errno.EEXIST, errno.ENOTEMPTY, errno.EISDIR,
-         errno.ENOTDIR, errno.EPERM, errno.ELOOP, errno.ENXIO, errno.EINVAL}
+         errno.ENOTDIR, errno.EPERM, errno.ELOOP, errno.ENXIO, errno.EINVAL,
+         # The other client removed it after this one had looked it up.
+         errno.ESTALE}
 
 
 def name(where=None):

@@ -144,18 +144,22 @@ static void plug(bool on)
 
 /* ---- another process ---- */
 
-static void run_foreign(void (*deed)(void))
+/* True in another process, at the export's root, that end_foreign() ends. */
+static bool is_foreign(pid_t *pid)
+{
+	*pid = fork();
+	assert_true(*pid >= 0);
+	if (*pid == 0 && chdir(rig.export) != 0)
+		_exit(1);
+	return *pid == 0;
+}
+
+static void end_foreign(pid_t pid)
 {
 	int status;
-	pid_t pid = fork();
 
-	assert_true(pid >= 0);
-	if (pid == 0) {
-		if (chdir(rig.export) != 0)
-			_exit(1);
-		deed();
+	if (pid == 0)
 		_exit(0);
-	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
@@ -175,13 +179,14 @@ static void touch(const char *path)
 }
 
 /* Runs @statement in another process, at the export's root. */
-#define FOREIGN(statement)         \
-	do {                       \
-		void deed(void)    \
-		{                  \
-			statement; \
-		}                  \
-		run_foreign(deed); \
+#define FOREIGN(statement)                      \
+	do {                                    \
+		pid_t foreign_pid;              \
+                                                \
+		if (is_foreign(&foreign_pid)) { \
+			statement;              \
+		}                               \
+		end_foreign(foreign_pid);       \
 	} while (0)
 
 /*
@@ -198,7 +203,7 @@ static void settle(void)
 {
 	struct fileid id = rig_lookup(&rig, &rig.root, "sentinel");
 
-	run_foreign(make_sentinel);
+	FOREIGN(make_sentinel());
 	await(OUTSIDE_ENTRY, &id, "s");
 }
 
@@ -440,7 +445,7 @@ static void remove_export(void)
 static void test_the_root_removed(void **state)
 {
 	watch(&rig.root, STORE_WATCH_END);
-	run_foreign(remove_export);
+	FOREIGN(remove_export());
 	await(OUTSIDE_ENDED, &rig.root, "");
 	assert_int_equal(mkdir(rig.export, 0700), 0);
 }
@@ -522,7 +527,7 @@ static void test_overflow(void **state)
 	watch(&d, STORE_WATCH_ENTRIES);
 	plug(true);
 	FOREIGN(touch("d/first"));
-	run_foreign(make_many);
+	FOREIGN(make_many());
 	plug(false);
 	await(OUTSIDE_LOST, NULL, "");
 	assert_int_equal(stats().lost, 1);
