@@ -16,24 +16,25 @@
  * locks further down this list.
  */
 enum lock_rank {
-	LOCK_SERVER,      /* start, stop, reload */
-	LOCK_CHANGE,      /* one directory's change section (state/node) */
-	LOCK_CLIENTS,     /* tables of clients */
-	LOCK_CLIENT,      /* one client: its sessions, its state, its lease */
-	LOCK_SESSIONS,    /* one shard of the session table */
-	LOCK_NODES,       /* one shard of the node table */
-	LOCK_NODE,        /* one object: opens, locks, delegations on it */
-	LOCK_STATEIDS,    /* one shard of the stateid table */
-	LOCK_SESSION,     /* slots of one session, both channels */
-	LOCK_NOTIFYQ,     /* one delegation's queue */
-	LOCK_RECALL,      /* the list of outstanding recalls */
-	LOCK_STORE,       /* a store's own tables (memory store: its tree) */
-	LOCK_WATCH,       /* what a store watches for outside changes */
-	LOCK_DIRINDEX,    /* one directory's listing index */
-	LOCK_FDCACHE,     /* handle to descriptor cache */
-	LOCK_CONNS,       /* the list of connections */
-	LOCK_CONN,        /* one connection: reading, write queue, calls */
-	LOCK_POOL,        /* worker pool, job queue, permits */
+	LOCK_SERVER,   /* start, stop, reload */
+	LOCK_CHANGE,   /* one directory's change section (state/node) */
+	LOCK_CLIENTS,  /* tables of clients */
+	LOCK_CLIENT,   /* one client: its sessions, its state, its lease */
+	LOCK_SESSIONS, /* one shard of the session table */
+	LOCK_NODES,    /* one shard of the node table */
+	LOCK_NODE,     /* one object: opens, locks, delegations on it */
+	LOCK_STATEIDS, /* one shard of the stateid table */
+	LOCK_SESSION,  /* slots of one session, both channels */
+	LOCK_NOTIFYQ,  /* one delegation's queue */
+	LOCK_RECALL,   /* the list of outstanding recalls */
+	LOCK_LOCAL,    /* directories watched for local changes (nfs/local) */
+	LOCK_STORE,    /* a store's own tables (memory store: its tree) */
+	LOCK_WATCH,    /* what a store watches for outside changes */
+	LOCK_DIRINDEX, /* one directory's listing index */
+	LOCK_FDCACHE,  /* handle to descriptor cache */
+	LOCK_CONNS,    /* the list of connections */
+	LOCK_CONN,     /* one connection: reading, write queue, calls */
+	LOCK_POOL,     /* worker pool, job queue, permits */
 	LOCK_CLIENT_SIDE, /* src/client's own */
 	LOCK_CB_RETRIES,  /* callbacks to be sent again (nfs/cb) */
 	LOCK_TIMERS,      /* the timer heap */

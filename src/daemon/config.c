@@ -117,6 +117,7 @@ struct export config_export_options(const struct export_settings *e)
 	struct export ret = export_default();
 
 	ret.path = e->pseudo;
+	ret.local_changes = e->local_changes;
 	for (size_t i = 0; i < e->options.count; i++) {
 		uint32_t id = 0;
 		const struct export_word *w =
@@ -186,6 +187,10 @@ static const struct setting export_rows[] = {
 		.expected = "rw, ro, root_squash, no_root_squash, all_squash, "
 			    "no_all_squash, anonuid=NUMBER or anongid=NUMBER",
 		.value = "rw", .what = "Options with names of exports(5)."},
+	{"local_changes", SETTING_BOOL, EXPORT(local_changes), .value = "on",
+		.what = "Programs of this host change files there, too, and "
+			"clients are to hear of it. Off: trust that nobody "
+			"does, and watch nothing."},
 };
 
 static const struct settings export_table = {
@@ -324,11 +329,21 @@ struct export_settings *config_add_export(
 	return e;
 }
 
-int config_set_option(struct export_settings *e, const char *word)
+static const struct setting *export_row(const char *key)
 {
 	for (size_t i = 0; i < export_table.nrows; i++) {
-		if (export_table.rows[i].type == SETTING_LIST)
-			return setting_append(&export_table.rows[i], e, word);
+		if (strcmp(export_table.rows[i].key, key) == 0)
+			return &export_table.rows[i];
 	}
-	return -EINVAL;
+	abort();
+}
+
+int config_set_option(struct export_settings *e, const char *word)
+{
+	return setting_append(export_row("options"), e, word);
+}
+
+int config_set_local_changes(struct export_settings *e, const char *text)
+{
+	return setting_set(export_row("local_changes"), e, text);
 }

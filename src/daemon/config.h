@@ -27,6 +27,7 @@ struct export_settings {
 	char *path;
 	char *pseudo;
 	struct setting_list options;
+	bool local_changes;
 };
 
 struct config {
@@ -64,6 +65,9 @@ struct export_settings *config_add_export(
 
 /* An option more, for an export of the command line. As setting_append(). */
 int config_set_option(struct export_settings *e, const char *word);
+
+/* Whether others of this host change it, too: "on" or "off", else -EINVAL. */
+int config_set_local_changes(struct export_settings *e, const char *text);
 
 /* Its path and options as the server wants them; no store yet. */
 struct export config_export_options(const struct export_settings *e);

@@ -18,6 +18,9 @@ static const char usage[] =
 	"\n"
 	"  --export DIR        serve this directory; clients mount HOST:/\n"
 	"  --no-root-squash    root on a client is root here\n"
+	"  --local-changes=on|off\n"
+	"                      programs of this host change files there, too\n"
+	"                      (on); off: trust that nobody does\n"
 	"  --config FILE       serve what the file says (herald.yaml(5)); the\n"
 	"                      following override it\n"
 	"  --listen ADDR:PORT  where to listen (default 127.0.0.1:2049), "
@@ -39,6 +42,7 @@ enum {
 	OPTION_LISTEN,
 	OPTION_STATE_DIR,
 	OPTION_LEASE,
+	OPTION_LOCAL_CHANGES,
 	OPTION_METRICS,
 	OPTION_NO_ROOT_SQUASH,
 	OPTION_VERBOSE,
@@ -52,6 +56,7 @@ static const struct option long_options[] = {
 	{"listen", required_argument, NULL, OPTION_LISTEN},
 	{"state-dir", required_argument, NULL, OPTION_STATE_DIR},
 	{"lease", required_argument, NULL, OPTION_LEASE},
+	{"local-changes", required_argument, NULL, OPTION_LOCAL_CHANGES},
 	{"metrics", required_argument, NULL, OPTION_METRICS},
 	{"no-root-squash", no_argument, NULL, OPTION_NO_ROOT_SQUASH},
 	{"verbose", no_argument, NULL, OPTION_VERBOSE},
@@ -65,6 +70,7 @@ struct plan {
 	const char *config;
 	const char *export;
 	bool no_root_squash;
+	const char *local_changes;
 	bool listens; /* --listen was taken: the next one is one more */
 	bool failed;
 };
@@ -196,6 +202,9 @@ static void make_export(struct plan *plan, struct config *config)
 		(plan->no_root_squash &&
 			config_set_option(e, "no_root_squash") < 0))
 		complain(plan, "out of memory");
+	else if (plan->local_changes &&
+		config_set_local_changes(e, plan->local_changes) < 0)
+		complain(plan, "--local-changes: expected on or off");
 }
 
 static void make_exports(struct plan *plan, struct config *config)
@@ -208,6 +217,10 @@ static void make_exports(struct plan *plan, struct config *config)
 		complain(plan,
 			"--no-root-squash does not go with --config: "
 			"it is an option of the file's exports");
+	else if (plan->config && plan->local_changes)
+		complain(plan,
+			"--local-changes does not go with --config: "
+			"it is a setting of the file's exports");
 	else if (plan->config)
 		read_config(plan, config);
 	else if (plan->export)
@@ -232,6 +245,9 @@ static bool note(struct plan *plan, int option, const char *value)
 		return true;
 	case OPTION_NO_ROOT_SQUASH:
 		plan->no_root_squash = true;
+		return true;
+	case OPTION_LOCAL_CHANGES:
+		plan->local_changes = value;
 		return true;
 	case OPTION_HELP:
 		fputs(usage, stdout);

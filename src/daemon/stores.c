@@ -23,8 +23,6 @@ static int open_store(struct stores *s, const struct export_settings *e,
 	}
 	s->exports[s->count] = config_export_options(e);
 	s->exports[s->count].store = store;
-	/* README: nobody but heraldd writes to the exports, for now. */
-	s->exports[s->count].atomic_changes = true;
 	s->list[s->count++] = store;
 	log_info("exporting path=%s pseudo=%s", e->path, e->pseudo);
 	return 0;

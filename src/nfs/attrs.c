@@ -46,7 +46,7 @@ void attrs_change_begin(struct attrs_change *change, struct nfs_server *server,
 		.node = node_get(server->state, id),
 	};
 	if (change->node)
-		changeattr_begin_node(change->node, export->atomic_changes);
+		changeattr_begin_node(change->node, !export->local_changes);
 }
 
 /* Changed, and its ctime cannot be told any more: only the value can move. */

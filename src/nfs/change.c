@@ -3,6 +3,7 @@
 
 #include "nfs/attrs.h"
 #include "nfs/errmap.h"
+#include "nfs/local.h"
 #include "state/node.h"
 #include "store/store.h"
 
@@ -175,6 +176,21 @@ static nfsstat4 apply_inside(struct name_change *nc, struct dirchange *dc,
 	return status;
 }
 
+/* From before the directories are looked at until the change is told. */
+static void watch_dirs(struct name_change *nc)
+{
+	for (int i = 0; i < dirs_of(nc); i++)
+		nc->exact[i] = local_begin_change(nc->c->fh.export, nc->dir[i]);
+}
+
+static void unwatch_dirs(struct name_change *nc)
+{
+	for (int i = 0; i < dirs_of(nc); i++) {
+		if (nc->exact[i])
+			local_end_change(nc->c->fh.export, nc->dir[i]);
+	}
+}
+
 /* The dry check, then whether the other holders allow it. */
 static nfsstat4 admit(struct name_change *nc, struct dirchange *dc,
 	struct attr before[2], bool *recalling)
@@ -182,15 +198,17 @@ static nfsstat4 admit(struct name_change *nc, struct dirchange *dc,
 	struct dirchange_plan plan = {.victim = NULL};
 	nfsstat4 status = nc->check(nc, &plan);
 
-	if (status == NFS4_OK)
-		status = read_dirs(nc, before);
 	if (status != NFS4_OK || nc->nothing)
+		return status;
+	status = read_dirs(nc, before);
+	if (status != NFS4_OK)
 		return status;
 	plan.victim = nc->has_victim ? &nc->victim : NULL;
 	plan.victim_is_dir = nc->victim_is_dir;
-	plan.exact = nc->c->fh.export->atomic_changes;
-	for (int i = 0; i < dirs_of(nc); i++)
+	for (int i = 0; i < dirs_of(nc); i++) {
+		plan.exact[i] = nc->exact[i];
 		plan.ctime_ns[i] = before[i].ctime_ns;
+	}
 	status = dirchange_admit(dc, &plan);
 	*recalling = status == NFS4ERR_DELAY;
 	return status;
@@ -208,12 +226,14 @@ static nfsstat4 attempt(
 		nc->dir[0], nc->dir[1]);
 	if (status != NFS4_OK)
 		return status;
+	watch_dirs(nc);
 	status = admit(nc, dc, before, recalling);
-	if (status != NFS4_OK || nc->nothing) {
+	if (status == NFS4_OK && !nc->nothing)
+		status = apply_inside(nc, dc, before);
+	else
 		dirchange_abort(dc);
-		return status;
-	}
-	return apply_inside(nc, dc, before);
+	unwatch_dirs(nc);
+	return status;
 }
 
 /* Outside every lock; a reply says "done" only for what is on disk. */
@@ -233,7 +253,7 @@ static nfsstat4 make_durable(const struct name_change *nc)
 static void fill_info(struct name_change *nc)
 {
 	for (int i = 0; i < dirs_of(nc); i++) {
-		nc->info[i].atomic = nc->c->fh.export->atomic_changes;
+		nc->info[i].atomic = nc->exact[i];
 		nc->info[i].before = nc->change[i].before;
 		nc->info[i].after = nc->change[i].after;
 	}
@@ -249,7 +269,7 @@ static nfsstat4 fill_info_unchanged(struct name_change *nc)
 
 		if (status != NFS4_OK)
 			return status;
-		nc->info[i].atomic = nc->c->fh.export->atomic_changes;
+		nc->info[i].atomic = nc->exact[i];
 		nc->info[i].before = attr.change;
 		nc->info[i].after = attr.change;
 	}

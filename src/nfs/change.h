@@ -35,6 +35,7 @@ struct name_change {
 	enum object_type child_type; /* of what is made */
 	bool nothing;                /* rename onto itself: no change at all */
 
+	bool exact[2]; /* no foreign change can hide: nfs/local.h */
 	struct dir_change change[2];
 	change_info4 info[2]; /* the answer, per directory */
 };

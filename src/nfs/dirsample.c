@@ -51,5 +51,6 @@ int dirsample_fill(void *ctx, struct told *told)
 		if (!page.eof && s.last == from)
 			return -EAGAIN; /* it was cut short, and so are we */
 	}
+	told->verifier = page.verifier;
 	return 0;
 }

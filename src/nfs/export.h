@@ -36,7 +36,7 @@ struct export
 	bool read_only;
 	bool root_squash;
 	bool all_squash;
-	bool atomic_changes; /* nobody else writes here: change_info4 */
+	bool local_changes; /* others on this server write here, too */
 	uint32_t anon_uid;
 	uint32_t anon_gid;
 
@@ -44,6 +44,7 @@ struct export
 	uint32_t id; /* in filehandles: a function of the path alone */
 	struct fileid root;
 	struct rpc_gate gate; /* this export's share of permits */
+	bool watched;         /* what others change is reported: nfs/local */
 	bool is_pseudo;       /* the pseudo file system: needs no disk */
 	struct fileid above;  /* the pseudo directory LOOKUPP leads to ... */
 	uint64_t mounted_on;  /* ... and this root's number there; or none */

@@ -8,6 +8,7 @@
 #include "nfs/dirattr.h"
 #include "nfs/dirsample.h"
 #include "nfs/errmap.h"
+#include "nfs/local.h"
 #include "state/deleg.h"
 #include "state/deleg_count.h"
 #include "state/dirdeleg.h"
@@ -55,7 +56,7 @@ static uint32_t delay_ms(const attr_notice4 *delay)
 	return delay->seconds * 1000 + (delay->nseconds + 999999) / 1000000;
 }
 
-static nfsstat4 request_grant(struct compound *c,
+static nfsstat4 request_watched(struct compound *c,
 	const GET_DIR_DELEGATION4args *args, const struct attr *attr,
 	struct dirdeleg_grant *grant)
 {
@@ -70,6 +71,7 @@ static nfsstat4 request_grant(struct compound *c,
 		.will_own_order = true,
 		.sample = dirsample_fill,
 		.sample_ctx = c,
+		.watched = c->fh.export->local_changes,
 	};
 
 	if (args->gdda_child_attr_delay.nseconds >= NSEC_PER_SEC ||
@@ -78,6 +80,28 @@ static nfsstat4 request_grant(struct compound *c,
 	choose_attrs(&request, args, attr);
 	session_slot_ref(c->slot, &request.slot);
 	return dirdeleg_grant(c->client, &c->fh.id, &request, grant);
+}
+
+/* Marked before it is looked at: what happens after the look is told. */
+static nfsstat4 request_grant(struct compound *c,
+	const GET_DIR_DELEGATION4args *args, const struct attr *attr,
+	struct dirdeleg_grant *grant)
+{
+	bool children = bitmap4_has(
+		&args->gdda_notification_types, NOTIFY4_CHANGE_CHILD_ATTRS);
+	struct fh *fh = &c->fh;
+	nfsstat4 status;
+
+	*grant = (struct dirdeleg_grant){.granted = false};
+	if (local_hold(c->server, fh->export, &fh->id, children) < 0)
+		return refuse(c, DELEG_REFUSED_MARKS);
+	status = request_watched(c, args, attr, grant);
+	if (status != NFS4_OK || !grant->granted)
+		local_release(c->server, &fh->id, children);
+	else if (children &&
+		!bitmap4_has(&grant->notify, NOTIFY4_CHANGE_CHILD_ATTRS))
+		local_release_children(c->server, &fh->id);
+	return status;
 }
 
 static void answer_grant(const struct dirdeleg_grant *grant, uint64_t verifier,

@@ -164,7 +164,7 @@ static nfsstat4 unchanged_info(struct open_job *job)
 		attrs_read(job->c->server, job->c->fh.export, &job->dir, &attr);
 
 	job->ok->cinfo = (change_info4){
-		.atomic = job->c->fh.export->atomic_changes,
+		.atomic = !job->c->fh.export->local_changes,
 		.before = attr.change,
 		.after = attr.change,
 	};

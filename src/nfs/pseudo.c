@@ -362,6 +362,34 @@ static void pseudo_unpin(struct store *s, const struct fileid *id)
 {
 }
 
+/* Nobody changes it, from outside as little as from inside. */
+static int pseudo_observe(
+	struct store *s, const struct store_observer *observer)
+{
+	return 0;
+}
+
+static int pseudo_watch(
+	struct store *s, const struct fileid *id, enum store_watch what)
+{
+	return 0;
+}
+
+static void pseudo_unwatch(
+	struct store *s, const struct fileid *id, enum store_watch what)
+{
+}
+
+static void pseudo_read_watch_stats(
+	struct store *s, struct store_watch_stats *ret)
+{
+}
+
+static void pseudo_note_outside(
+	struct store *s, const struct fileid *dir, struct dir_change *change)
+{
+}
+
 static const struct store_ops pseudo_ops = {
 	.free = pseudo_free,
 	.root = pseudo_root,
@@ -400,6 +428,11 @@ static const struct store_ops pseudo_ops = {
 	.xattr_remove = pseudo_xattr_remove,
 	.pin = pseudo_pin,
 	.unpin = pseudo_unpin,
+	.observe = pseudo_observe,
+	.watch = pseudo_watch,
+	.unwatch = pseudo_unwatch,
+	.read_watch_stats = pseudo_read_watch_stats,
+	.note_outside = pseudo_note_outside,
 };
 
 /* ---- how it is made ---- */

@@ -60,6 +60,12 @@ static void run_end_slice(struct rpc_job *job)
 		end_slices(server);
 }
 
+static void dir_deleg_ended(
+	void *ctx, const struct fileid *dir, bool child_attrs)
+{
+	local_release(ctx, dir, child_attrs);
+}
+
 static struct state_ops state_ops_for(struct nfs_server *server)
 {
 	return (struct state_ops){
@@ -73,6 +79,7 @@ static struct state_ops state_ops_for(struct nfs_server *server)
 		.conn_get = conn_get,
 		.conn_put = conn_put,
 		.end_slices = end_slices,
+		.dir_deleg_ended = dir_deleg_ended,
 		.ctx = server,
 	};
 }
@@ -149,6 +156,7 @@ static void outlive_open_ctimes(struct clock *clock)
 static void free_server(struct nfs_server *server)
 {
 	state_free(server->state);
+	local_fini(server);
 	exports_fini(&server->exports);
 	cb_fini(server);
 	free(server);
@@ -166,6 +174,7 @@ int nfs_server_start(
 	if (!server)
 		return -ENOMEM;
 	cb_init(server);
+	err = local_init(server);
 	server->end_job.run = run_end_slice;
 	server->return_gate.limit = RETURNS_WAITING;
 	server->clock = config->clock;
@@ -173,8 +182,9 @@ int nfs_server_start(
 	memcpy(server->handle_key, config->handle_key,
 		sizeof(server->handle_key));
 	outlive_open_ctimes(config->clock);
-	err = exports_init(&server->exports, config->exports, config->nexports,
-		config->clock);
+	if (err == 0)
+		err = exports_init(&server->exports, config->exports,
+			config->nexports, config->clock);
 	if (err == 0)
 		err = start_state(server, config);
 	if (err == 0)
@@ -183,6 +193,7 @@ int nfs_server_start(
 		free_server(server);
 		return err;
 	}
+	local_start(server);
 	*ret = server;
 	return 0;
 }
@@ -193,6 +204,7 @@ void nfs_server_stop(struct nfs_server *server)
 		return;
 	cb_stop(server);
 	state_quiesce(server->state);
+	local_stop(server);
 	rpc_free(server->rpc);
 	free_server(server);
 }

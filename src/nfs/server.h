@@ -16,6 +16,7 @@
 #include "base/lock.h"
 #include "base/timer.h"
 #include "nfs/count.h"
+#include "nfs/local.h"
 #include "nfs/export.h"
 #include "rpc/rpc.h"
 #include "state/state.h"
@@ -40,6 +41,7 @@ struct nfs_server {
 	uint8_t handle_key[16]; /* MAC key of filehandles */
 
 	struct nfs_counts counts;
+	struct local local;
 
 	struct rpc_gate return_gate; /* DELEGRETURNs that wait for a batch */
 

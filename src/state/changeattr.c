@@ -67,7 +67,13 @@ static struct changeattr_mark mark_now(struct state *s)
 		.clock_ns = read_clock(s),
 		.mono_ns = clock_mono_ns(s->config.clock),
 		.last = LAST_UNKNOWN,
+		.epoch = s->change_epoch,
 	};
+}
+
+static bool is_exact(const struct node *n)
+{
+	return n->change_exact && n->change_epoch == n->state->change_epoch;
 }
 
 /* The mark is of the value that the node still has. */
@@ -93,8 +99,7 @@ static bool is_closed(
 static bool may_repeat(
 	const struct node *n, int64_t ctime, const struct changeattr_mark *mark)
 {
-	return n->change_exact && !n->change_soft &&
-		is_same_state(n, ctime, mark);
+	return is_exact(n) && !n->change_soft && is_same_state(n, ctime, mark);
 }
 
 /*
@@ -126,15 +131,15 @@ static uint64_t read_locked(struct node *n, int64_t ctime,
 {
 	struct state *s = n->state;
 	bool still = in_section || n->change_running == 0;
-	bool mixed = mark->last != LAST_UNKNOWN && mark->last != n->change_last;
+	bool mixed = mark->epoch != s->change_epoch ||
+		(mark->last != LAST_UNKNOWN && mark->last != n->change_last);
 
 	*surplus = NULL;
 	if (still && may_repeat(n, ctime, mark))
 		return n->change_last;
 	if (is_closed(s, ctime, mark) && !(in_section && mixed))
 		return policy_change_closed(ctime, s->tick_ns);
-	return make_value(
-		n, ctime, n->change_exact && still && !mixed, surplus);
+	return make_value(n, ctime, is_exact(n) && still && !mixed, surplus);
 }
 
 static uint64_t read_node(struct node *n, int64_t ctime,
@@ -189,7 +194,7 @@ static uint64_t bump_node(struct node *n, int64_t ctime, bool end)
 
 	lock_acquire(&n->lock);
 	alone = end && end_running_locked(n);
-	value = make_value(n, ctime, alone && n->change_exact, &surplus);
+	value = make_value(n, ctime, alone && is_exact(n), &surplus);
 	lock_release(&n->lock);
 	node_put(surplus);
 	return value;
@@ -211,6 +216,7 @@ void changeattr_begin_node(struct node *n, bool exact)
 	if (n->change_running++ > 0)
 		n->change_mixed = true;
 	n->change_exact = exact;
+	n->change_epoch = n->state->change_epoch;
 }
 
 void changeattr_abort_node(struct node *n)
@@ -320,4 +326,9 @@ void changeattr_set_inexact(struct state *s, const struct fileid *id)
 void changeattr_touch(struct state *s, const struct fileid *id)
 {
 	disturb(s, id, true);
+}
+
+void changeattr_lose(struct state *s)
+{
+	atomic_fetch_add(&s->change_epoch, 1);
 }

@@ -34,6 +34,7 @@ struct changeattr_mark {
 	uint64_t clock_ns; /* file time when it was taken, */
 	uint64_t mono_ns;  /* and the time no host sets back */
 	uint64_t last;     /* the node's value then; 0 = none */
+	uint32_t epoch;    /* times that reports had been lost */
 };
 
 /* Before the attributes of @id are read. */
@@ -82,6 +83,9 @@ void changeattr_set_inexact(struct state *s, const struct fileid *id);
  * does not, and so do those that are being made of older attributes.
  */
 void changeattr_touch(struct state *s, const struct fileid *id);
+
+/* Reports were lost: what holds for @id above holds for every object. */
+void changeattr_lose(struct state *s);
 
 /* How long a node must outlive the last value made in it. */
 uint64_t changeattr_keep_ms(const struct state *s);

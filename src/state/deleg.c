@@ -13,6 +13,7 @@
 #include "state/deleg_private.h"
 #include "state/dirdeleg.h"
 #include "state/dirside.h"
+#include "state/policy_dirdeleg.h"
 #include "state/policy_recall.h"
 
 static const char *const reason_names[RECALL_REASONS] = {
@@ -202,6 +203,7 @@ static int leave_lists(struct deleg *d)
 
 /* What is given back when the node is unlocked: put_leftovers(). */
 struct leftovers {
+	bool watched;
 	int refs;
 	struct dirside *side;
 };
@@ -224,13 +226,29 @@ static bool end_locked(
 		atomic_fetch_sub(&deleg_books(d)->dir_delegs, 1);
 	}
 	notifyq_stop(&d->queue);
+	left->watched = d->watched;
 	left->refs = leave_lists(d);
 	left->side = dirside_leave_locked(d);
 	return true;
 }
 
+/* Whoever watched the directory for it need not any more. */
+static void tell_end(struct deleg *d)
+{
+	struct node *n = d->sid.node;
+	const struct state_ops *ops = &state_get_config(n->state)->ops;
+	struct fileid id;
+
+	node_copy_id(n, &id);
+	if (ops->dir_deleg_ended)
+		ops->dir_deleg_ended(ops->ctx, &id,
+			d->granted & DIRDELEG_BIT(CHANGE_CHILD_ATTRS));
+}
+
 static void put_leftovers(struct deleg *d, struct leftovers *left)
 {
+	if (left->watched)
+		tell_end(d);
 	dirside_free(left->side);
 	while (left->refs-- > 0)
 		deleg_put(d);

@@ -52,6 +52,7 @@ struct deleg {
 	uint8_t granted;           /* CHANGE_* kinds as bits; 0 = recall only */
 	bool is_dir;
 	bool order_aware; /* cookies, previous entry, own changes */
+	bool watched;     /* state_ops.dir_deleg_ended is to be told */
 	uint8_t fh_len;
 	/* Under the node's lock. */
 	_Atomic uint8_t state; /* enum deleg_state; may be read without it */

@@ -162,13 +162,13 @@ static nfsstat4 admit_victim(
 }
 
 /* From now on what others read of the directories is of neither state. */
-static void begin_values(
+void dirchange_begin_values(
 	struct dirchange *dc, const struct dirchange_plan *plan)
 {
 	for (int i = 0; i < 2 && dc->dir[i]; i++) {
 		dc->before[i] = changeattr_read_node(
 			dc->dir[i], plan->ctime_ns[i], &dc->mark[i]);
-		changeattr_begin_node(dc->dir[i], plan->exact);
+		changeattr_begin_node(dc->dir[i], plan->exact[i]);
 	}
 	dc->admitted = true;
 }
@@ -184,7 +184,7 @@ nfsstat4 dirchange_admit(
 		dirchange_judge_all(dc, 1, plan->kind[1], false);
 	if (dc->blocked)
 		return NFS4ERR_DELAY;
-	begin_values(dc, plan);
+	dirchange_begin_values(dc, plan);
 	return NFS4_OK;
 }
 

@@ -48,7 +48,7 @@ struct dirchange_plan {
 	enum change_kind kind[2];    /* per directory: ADD, REMOVE, RENAME */
 	const struct fileid *victim; /* removed or overwritten, or NULL */
 	bool victim_is_dir;
-	bool exact;          /* see changeattr_begin_node() */
+	bool exact[2];       /* see changeattr_begin_node() */
 	int64_t ctime_ns[2]; /* of each directory, just read */
 };
 

@@ -13,4 +13,8 @@
 void dirchange_judge_all(
 	struct dirchange *dc, int i, enum change_kind kind, bool lenient);
 
+/* Admitted: from now on what others read is of neither state. */
+void dirchange_begin_values(
+	struct dirchange *dc, const struct dirchange_plan *plan);
+
 #endif

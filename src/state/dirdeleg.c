@@ -91,6 +91,7 @@ static struct deleg *prepare(struct client *c, struct node *n,
 		return NULL;
 	d->granted = offer->kinds;
 	d->order_aware = offer->order_aware;
+	d->watched = r->watched;
 	d->via = r->via;
 	d->grant = r->slot;
 	d->terms = dirdeleg_terms_get(state_deleg_books(c->state), &terms);

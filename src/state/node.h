@@ -37,8 +37,9 @@ struct node {
 	uint64_t change_until_ms; /* keep the node until then: idle_lock */
 	int64_t change_ctime_ns;  /* the ctime change_last was made of */
 	bool change_soft;         /* that value must not be given again */
-	bool change_exact;        /* foreign changes cannot hide */
+	bool change_exact;        /* foreign changes cannot hide, ... */
 	bool change_mixed;        /* more than one of the next at a time */
+	uint32_t change_epoch;    /* ... since state->change_epoch was this */
 	uint32_t change_running;  /* changes begun, not ended */
 	bool dying;               /* removed or about to be: grant nothing */
 	bool pinned;              /* unlinked with opens: unpin at the end */

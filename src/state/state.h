@@ -51,6 +51,13 @@ struct state_ops {
 	 * NULL: it is run at once.
 	 */
 	void (*end_slices)(void *ctx);
+	/*
+	 * A delegation of the directory @dir that was granted with `watched`
+	 * has ended; @child_attrs: it was one that is told of children. Change
+	 * sections may be held, too. May be NULL.
+	 */
+	void (*dir_deleg_ended)(
+		void *ctx, const struct fileid *dir, bool child_attrs);
 	/* A connection (see session.h) is bound to a session, or to none. */
 	void (*conn_bound)(void *ctx, void *conn, bool bound);
 	/*

@@ -65,6 +65,7 @@ struct state {
 	_Atomic uint64_t change_clock_lead; /* file over monotonic time */
 	_Atomic uint64_t change_back_until_ns; /* it was set back: until then */
 	_Atomic uint64_t change_floor_until_ms; /* a node went too early */
+	_Atomic uint32_t change_epoch; /* times that reports were lost */
 
 	/* deleg*.c, dirdeleg.c, recall.c, ... */
 	struct deleg_books delegs;

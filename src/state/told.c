@@ -416,6 +416,8 @@ int told_apply(struct told *t, const struct dir_change *change)
 {
 	if (change->verifier_moved)
 		forget_cookies(t);
+	if (change->new_verifier)
+		t->verifier = change->new_verifier;
 	switch (change->kind) {
 	case CHANGE_REMOVE_ENTRY:
 		told_remove(t, change->entry.name);

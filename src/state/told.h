@@ -27,8 +27,9 @@ struct told_slot;
 
 struct told {
 	struct ref ref;
-	uint32_t max;   /* entries told_set() accepts */
-	uint32_t count; /* entries there are */
+	uint32_t max;      /* entries told_set() accepts */
+	uint32_t count;    /* entries there are */
+	uint64_t verifier; /* of the cookies told; 0: not known */
 	/* Inside. */
 	uint32_t mask;     /* buckets - 1 of both tables */
 	uint32_t *by_name; /* first slot of each bucket, 1 + its index */

@@ -18,7 +18,7 @@ static void posix_free(struct store *s)
 {
 	struct posix *p = posix_of(s);
 
-	posix_observe(s, NULL);
+	posix_watch_fini(p);
 	fh_cache_fini(&p->cache);
 	posix_pins_free(p->own_pins);
 	if (p->root_fd >= 0)

@@ -64,7 +64,7 @@ static void report_entry(
 {
 	struct outside o = {.kind = OUTSIDE_ENTRY, .id = *dir, .name = name};
 
-	if (entries_are_watched(w, dir))
+	if (name.len && entries_are_watched(w, dir))
 		report(w, &o);
 }
 
@@ -78,7 +78,8 @@ static void report_rename(struct watcher *w, const struct told_event *e)
 	if (!fileid_equal(&e->from_dir, &e->to_dir)) {
 		report_entry(w, &e->from_dir, e->from);
 		report_entry(w, &e->to_dir, e->to);
-	} else if (entries_are_watched(w, &e->from_dir)) {
+	} else if (e->from.len && e->to.len &&
+		entries_are_watched(w, &e->from_dir)) {
 		report(w, &o);
 	}
 }
@@ -109,6 +110,8 @@ static void report_foreign(struct watcher *w, const struct told_event *e)
 /* A move of our own, too, takes a directory away from its marked parent. */
 static void report_event(struct watcher *w, const struct told_event *e)
 {
+	if (e->mask & (FAN_MOVE_SELF | FAN_DELETE | FAN_ATTRIB))
+		mark_doubt(w, e->target.len ? &e->target : &e->dir);
 	if ((e->mask & FAN_MOVE_SELF) && end_is_watched(w, &e->dir))
 		events_report(w, OUTSIDE_MOVED, &e->dir);
 	if (e->own)
@@ -273,8 +276,10 @@ int events_start(struct watcher *w)
 	if (w->stop_fd < 0)
 		return -errno;
 	err = pthread_create(&w->reader, NULL, reader_main, w);
-	if (err)
+	if (err) {
 		close(w->stop_fd);
+		w->stop_fd = -1;
+	}
 	return -err;
 }
 
@@ -282,10 +287,13 @@ void events_stop(struct watcher *w)
 {
 	const uint64_t one = 1;
 
+	if (w->stop_fd < 0)
+		return;
 	while (write(w->stop_fd, &one, sizeof(one)) < 0 && errno == EINTR)
 		;
 	pthread_join(w->reader, NULL);
 	close(w->stop_fd);
+	w->stop_fd = -1;
 }
 
 int events_open(bool unlimited, int *ret)

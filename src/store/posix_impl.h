@@ -269,6 +269,7 @@ int posix_xattr_remove(struct store *s, const struct cred *cred,
 int posix_pin(struct store *s, const struct fileid *id);
 void posix_unpin(struct store *s, const struct fileid *id);
 
+void posix_watch_fini(struct posix *p);
 int posix_observe(struct store *s, const struct store_observer *observer);
 int posix_watch(
 	struct store *s, const struct fileid *id, enum store_watch what);

@@ -107,6 +107,18 @@ void mark_drop_locked(struct watcher *w, struct watch_mark *m)
 	free(m);
 }
 
+void mark_doubt(struct watcher *w, const struct fileid *id)
+{
+	struct watch_mark *m;
+
+	scope_lock(&w->lock);
+	m = mark_find_locked(w, id);
+	if (!m)
+		return;
+	m->moved = true;
+	m->followed = false;
+}
+
 static int mark_kernel(struct watcher *w, unsigned how, uint64_t mask, int fd)
 {
 	struct fd_path path = fd_path_of(fd);
@@ -155,7 +167,7 @@ bool mark_settle(struct watcher *w, const struct fileid *id)
 	return true;
 }
 
-void marks_free(struct watcher *w)
+void marks_free_locked(struct watcher *w)
 {
 	struct htab_link *at;
 	size_t cursor = 0;
@@ -169,5 +181,4 @@ void marks_free(struct watcher *w)
 		free(m);
 		cursor--; /* the rest of the chain */
 	}
-	htab_fini(&w->marks);
 }

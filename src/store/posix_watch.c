@@ -104,7 +104,7 @@ static bool add_to_settled(struct watcher *w, const struct fileid *id, int what)
 
 	scope_lock(&w->lock);
 	m = mark_find_locked(w, id);
-	if (!m)
+	if (!m || (what == STORE_WATCH_END && !m->followed))
 		return false;
 	++*count_of(m, what);
 	if (!mark_is_enough(m)) {
@@ -125,6 +125,8 @@ static int add_once(
 	if (!has_room(w, id))
 		return -ENOSPC;
 	scope_lock(&w->lock);
+	if (w->group_fd < 0)
+		return -EOPNOTSUPP;
 	m = mark_get_locked(w, id);
 	if (!m)
 		return -ENOMEM;
@@ -170,6 +172,7 @@ static void take_away(struct watcher *w, const struct fileid *id, int what,
 	if (what == STORE_WATCH_END && m->count[what] == 0 && m->parent) {
 		mark_copy_id(m->parent, parent);
 		m->parent = NULL;
+		m->followed = false;
 	}
 	settled = mark_is_settled(m);
 	lock_release(&w->lock);
@@ -190,6 +193,17 @@ static int open_parent(struct posix *p, const struct fileid *id, int fd)
 	return posix_opened(p, openat(fd, "..", flags));
 }
 
+/* From here on a move says that the parent is another one. */
+static void begin_to_follow(struct watcher *w, const struct fileid *id)
+{
+	struct watch_mark *m;
+
+	scope_lock(&w->lock);
+	m = mark_find_locked(w, id);
+	if (m)
+		m->moved = false;
+}
+
 /* The parent @up tells of the end of @id from now on, the old one does not. */
 static void change_parent(struct watcher *w, const struct fileid *id,
 	const struct fileid *up, struct fileid *old)
@@ -206,6 +220,7 @@ static void change_parent(struct watcher *w, const struct fileid *id,
 	if (m->parent)
 		mark_copy_id(m->parent, old);
 	m->parent = mark_find_locked(w, up);
+	m->followed = !m->moved;
 }
 
 static int watch_parent(struct watcher *w, const struct fileid *id, int fd)
@@ -245,6 +260,7 @@ static int watch_end(struct watcher *w, const struct fileid *id, int fd)
 
 	if (err)
 		return err;
+	begin_to_follow(w, id);
 	err = watch_parent(w, id, fd);
 	if (!err)
 		err = check_linked(fd);
@@ -264,7 +280,7 @@ int posix_watch(struct store *s, const struct fileid *id, enum store_watch what)
 
 	if (!w)
 		return -EOPNOTSUPP;
-	if (what != STORE_WATCH_END && add_to_settled(w, id, what))
+	if (add_to_settled(w, id, what))
 		return 0;
 	err = what == STORE_WATCH_OBJECT ? posix_path(p, id, &fh)
 					 : posix_dir(p, id, &fh);
@@ -328,11 +344,28 @@ static uint64_t default_max_marks(void)
 	return value > 0 ? value : MARKS_MAX_DEFAULT;
 }
 
-static void watcher_free(struct watcher *w)
+/*
+ * From now on nothing is watched. Others may be about to look: the watcher
+ * itself goes with the store, or when it is observed anew.
+ */
+static void watcher_close(struct watcher *w)
 {
-	marks_free(w);
+	if (!w)
+		return;
+	events_stop(w);
+	scope_lock(&w->lock);
+	marks_free_locked(w);
 	if (w->group_fd >= 0)
 		close(w->group_fd);
+	w->group_fd = -1;
+}
+
+static void watcher_free(struct watcher *w)
+{
+	if (!w)
+		return;
+	watcher_close(w);
+	htab_fini(&w->marks);
 	lock_fini(&w->lock);
 	free(w);
 }
@@ -352,6 +385,7 @@ static struct watcher *watcher_new(
 		p->watch.max_marks ? p->watch.max_marks : default_max_marks();
 	lock_init(&w->lock, LOCK_WATCH);
 	list_init(&w->kept);
+	w->stop_fd = -1;
 	if (htab_init(&w->marks, 64) == 0)
 		return w;
 	lock_fini(&w->lock);
@@ -372,24 +406,18 @@ static int try_mark(struct watcher *w)
 	return 0;
 }
 
-static void watcher_stop(struct posix *p)
-{
-	if (!p->watcher)
-		return;
-	events_stop(p->watcher);
-	watcher_free(p->watcher);
-	p->watcher = NULL;
-}
-
 int posix_observe(struct store *s, const struct store_observer *observer)
 {
 	struct posix *p = posix_of(s);
 	struct watcher *w;
 	int err;
 
-	watcher_stop(p);
-	if (!observer)
+	if (!observer) {
+		watcher_close(p->watcher);
 		return 0;
+	}
+	watcher_free(p->watcher);
+	p->watcher = NULL;
 	w = watcher_new(p, observer);
 	if (!w)
 		return -ENOMEM;
@@ -404,4 +432,9 @@ int posix_observe(struct store *s, const struct store_observer *observer)
 	}
 	p->watcher = w;
 	return 0;
+}
+
+void posix_watch_fini(struct posix *p)
+{
+	watcher_free(p->watcher);
 }

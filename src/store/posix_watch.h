@@ -30,6 +30,8 @@ struct watch_mark {
 	struct watch_mark *parent; /* of a directory whose END is watched */
 	uint32_t count[STORE_WATCHES];
 	uint32_t ends; /* directories in it whose end it tells of */
+	bool moved;    /* since its parent was looked for */
+	bool followed; /* its parent tells of its end */
 	bool is_kept;  /* entries are watched beyond need */
 	uint64_t mask; /* what the kernel has */
 	uint8_t id_len;
@@ -79,6 +81,12 @@ int mark_settle_locked(struct watcher *w, struct watch_mark *m, int fd);
  */
 bool mark_settle(struct watcher *w, const struct fileid *id);
 
+/*
+ * It was moved, perhaps removed: who watches its end from now on looks for its
+ * parent again.
+ */
+void mark_doubt(struct watcher *w, const struct fileid *id);
+
 /* Free a mark of which nothing is wanted and nothing is left. */
 void mark_drop_locked(struct watcher *w, struct watch_mark *m);
 
@@ -87,7 +95,7 @@ void mark_keep_locked(struct watcher *w, struct watch_mark *m);
 void mark_unkeep_locked(struct watcher *w, struct watch_mark *m);
 
 void mark_copy_id(const struct watch_mark *m, struct fileid *ret);
-void marks_free(struct watcher *w);
+void marks_free_locked(struct watcher *w); /* all; the kernel's stay */
 
 /* ---- posix_events.c ---- */
 
@@ -98,7 +106,7 @@ void marks_free(struct watcher *w);
  */
 int events_open(bool unlimited, int *ret);
 
-/* The reader, until events_stop(): 0 or -errno. */
+/* The reader, until events_stop(): 0 or -errno. Stopped twice is no harm. */
 int events_start(struct watcher *w);
 void events_stop(struct watcher *w);
 

@@ -369,9 +369,9 @@ void store_unpin(struct store *s, const struct fileid *id);
 
 /*
  * Outside changes (outside.h). @observer (copied) hears of them until it is
- * replaced; NULL: by nobody, and when that returns no report is running, nor
- * anything watched. -EOPNOTSUPP: this store cannot tell of them; -EPERM: it
- * lacks the privilege.
+ * NULL: when that returns only calls that are still running report, and what
+ * they ask to watch is refused. Set anew only while no other call runs.
+ * -EOPNOTSUPP: this store cannot tell of them; -EPERM: it lacks the privilege.
  */
 int store_observe(struct store *s, const struct store_observer *observer);
 

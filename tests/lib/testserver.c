@@ -59,6 +59,7 @@ static struct store *open_posix(struct testserver *ts)
 		.index = ts->index,
 		.pins = ts->pins,
 		.max_fds = POSIX_FDS,
+		.watch = ts->options.watch,
 	};
 	char why[256] = "";
 	struct store *s = posix_new(&options, why, sizeof(why));
@@ -121,7 +122,7 @@ static void configure(struct testserver *ts)
 		sizeof(ident.handle_key));
 	ts->exports[0] = export_default();
 	ts->exports[0].root_squash = false;
-	ts->exports[0].atomic_changes = true;
+	ts->exports[0].local_changes = ts->options.local_changes;
 	ts->exports[1] = ts->exports[0];
 	ts->exports[1].path = "/two";
 	if (ts->options.overlap)

@@ -16,6 +16,7 @@
 #include "client/nfsc.h"
 #include "nfs/server.h"
 #include "store/dirindex.h"
+#include "store/posix.h"
 #include "store/store.h"
 
 struct testserver_options {
@@ -24,6 +25,8 @@ struct testserver_options {
 	const char *posix_path; /* serve this directory; NULL: a memory store */
 	/* Two exports of the same files, /one and /two; else one, the root. */
 	bool overlap;
+	bool local_changes;               /* others write here, too */
+	struct posix_watch_options watch; /* how that is watched */
 	/* May change anything before the server starts; or NULL. */
 	void (*configure)(struct nfs_server_config *config);
 };

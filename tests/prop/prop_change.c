@@ -66,7 +66,8 @@ static struct {
 	struct object *entries[DIRS][NAMES];
 	pthread_mutex_t lock; /* the tables and counts below */
 	struct htab objects, values;
-	uint64_t reads, infos, chained, repeats, restarts, locals, evictions;
+	uint64_t reads, infos, atomic, chained, repeats, restarts, locals,
+		evictions;
 	atomic_bool over;
 } t = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
@@ -198,8 +199,9 @@ static uint64_t now_ms(void)
 /* The directory's change_info4, after begin() and before end(). */
 static void check_info(struct object *dir, const change_info4 *info)
 {
-	if (info->atomic == t.local)
-		fail("atomic is %d", info->atomic);
+	if (!info->atomic && !t.local)
+		fail("atomic is false, and nobody else changes anything");
+	t.atomic += info->atomic;
 	given(dir, info->before, dir->done, dir->done, "before");
 	given(dir, info->after, dir->begun, dir->begun, "after");
 	if (t.alone && dir->after && now_ms() - dir->after_ms <= CHAIN_MS) {
@@ -559,7 +561,7 @@ static void step(void)
 
 static void configure(struct nfs_server_config *config)
 {
-	config->exports[0].atomic_changes = !t.local;
+	config->exports[0].local_changes = t.local;
 }
 
 static void start(void)
@@ -569,6 +571,8 @@ static void start(void)
 	struct nfsc_fh root, fh;
 
 	testserver_start(&t.server, &options);
+	if (t.local) /* not enough for both of a rename */
+		memory_foreign_limit(t.server.below, 1);
 	if (htab_init(&t.objects, 1024) < 0 || htab_init(&t.values, 1024) < 0)
 		abort();
 	t.writer = testserver_client(&t.server);
@@ -641,15 +645,19 @@ int main(int argc, char **argv)
 	for (int i = 0; i < READERS && !t.alone; i++)
 		pthread_join(readers[i], NULL);
 	printf("%zu objects, %zu values, %" PRIu64 " given again, %" PRIu64
-	       " reads, %" PRIu64 " change infos, %" PRIu64 " chained, %" PRIu64
-	       " local changes, %" PRIu64 " restarts, %" PRIu64 " evictions\n",
+	       " reads, %" PRIu64 " change infos, %" PRIu64 " atomic, %" PRIu64
+	       " chained, %" PRIu64 " local changes, %" PRIu64
+	       " restarts, %" PRIu64 " evictions\n",
 		t.objects.count, t.values.count, t.repeats, t.reads, t.infos,
-		t.chained, t.locals, t.restarts, t.evictions);
+		t.atomic, t.chained, t.locals, t.restarts, t.evictions);
 	nfsc_free(t.writer);
 	testserver_stop(&t.server);
 	forget(&t.objects, offsetof(struct object, link));
 	forget(&t.values, offsetof(struct value, link));
 	if (t.alone && !t.local && !t.chained)
 		fail("nothing was chained");
+	if (t.local && (!t.atomic || t.atomic == t.infos))
+		fail("%" PRIu64 " of %" PRIu64 " were atomic", t.atomic,
+			t.infos);
 	return 0;
 }

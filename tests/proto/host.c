@@ -22,12 +22,11 @@ void host_need_root(void)
 	exit(SKIPPED);
 }
 
-static void start(struct host *h, bool twice)
+static void start(struct host *h, struct testserver_options options)
 {
 	const char *dir = getenv("HERALD_TEST_DIR");
-	struct testserver_options options = {
-		.posix_path = h->export, .overlap = twice};
 
+	options.posix_path = h->export;
 	snprintf(h->base, sizeof(h->base), "%s/herald-proto-XXXXXX",
 		dir ? dir : "/var/tmp");
 	assert_non_null(mkdtemp(h->base));
@@ -39,12 +38,19 @@ static void start(struct host *h, bool twice)
 
 void host_start(struct host *h)
 {
-	start(h, false);
+	start(h, (struct testserver_options){.overlap = false});
 }
 
 void host_start_twice(struct host *h)
 {
-	start(h, true);
+	start(h, (struct testserver_options){.overlap = true});
+}
+
+void host_start_watched(struct host *h, const struct posix_watch_options *watch)
+{
+	start(h,
+		(struct testserver_options){
+			.local_changes = true, .watch = *watch});
 }
 
 static int remove_one(

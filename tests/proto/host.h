@@ -19,6 +19,9 @@ struct host {
 void host_need_root(void);
 
 void host_start(struct host *h);
+/* Others write there, too. */
+void host_start_watched(
+	struct host *h, const struct posix_watch_options *watch);
 void host_start_twice(struct host *h); /* the same tree at /one and /two */
 void host_stop(struct host *h);        /* removes everything */
 

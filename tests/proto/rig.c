@@ -14,9 +14,14 @@
 
 static struct store *new_store(struct rig *r)
 {
-	struct store *s = fault_new(memory_new(&r->clock, r->index));
+	struct store *below = memory_new(&r->clock, r->index);
+	struct store *s;
 
+	assert_non_null(below);
+	s = fault_new(below);
 	assert_non_null(s);
+	if (!r->below)
+		r->below = below;
 	return s;
 }
 
@@ -29,7 +34,6 @@ static size_t fill_exports(struct rig *r, enum rig_exports exports)
 	r->second = exports == RIG_TWO ? new_store(r) : NULL;
 	list[0] = export_default();
 	list[0].store = r->store;
-	list[0].atomic_changes = true;
 	if (exports == RIG_ROOT)
 		return 1;
 	list[0].path = "/one";

@@ -20,7 +20,8 @@ struct rig {
 	struct clock clock;
 	struct timers timers;
 	struct dirindex *index;
-	struct store *store;  /* the fault filter */
+	struct store *below;  /* a memory store */
+	struct store *store;  /* the fault filter over it */
 	struct store *second; /* another one, if asked for */
 	struct export exports[2];
 	struct nfs_server_config config;

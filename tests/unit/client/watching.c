@@ -119,6 +119,30 @@ void watching_expect_all(struct watching *f, const char *lines)
 		fail_msg("not\n%sbut\n%s", lines, instead);
 }
 
+static unsigned count_lines(const char *text)
+{
+	unsigned lines = 0;
+
+	for (; (text = strchr(text, '\n')); text++)
+		lines++;
+	return lines;
+}
+
+void watching_expect_count(struct watching *f, unsigned lines)
+{
+	unsigned seen = 0, now = 0;
+
+	lock_acquire(&f->lock);
+	for (int i = 0; i < PATIENCE_TURNS && now < lines; i++) {
+		cond_wait_ms(&f->cond, &f->lock, TURN_MS);
+		now = count_lines(f->told);
+		i = now > seen ? 0 : i;
+		seen = now;
+	}
+	lock_release(&f->lock);
+	assert_int_equal(now, lines);
+}
+
 /* Nothing is told for a while. */
 void watching_expect_silence(struct watching *f)
 {

@@ -53,6 +53,9 @@ void watching_expect(struct watching *f, char *text, const char *line);
 /* What was told, exactly, since the last expectation; wait for it. */
 void watching_expect_all(struct watching *f, const char *lines);
 
+/* So many lines were told since then; wait for them. */
+void watching_expect_count(struct watching *f, unsigned lines);
+
 /* Nothing is told for a while. */
 void watching_expect_silence(struct watching *f);
 

@@ -261,7 +261,7 @@ static nfsstat4 run(struct stage *st, struct client *who,
 	enum change_kind kb, const char *name)
 {
 	struct dirchange dc = {0};
-	struct dirchange_plan plan = {.kind = {ka, kb}, .exact = true};
+	struct dirchange_plan plan = {.kind = {ka, kb}, .exact = {true, true}};
 	struct dir_change change[2], *changes[2] = {&change[0], &change[1]};
 	int64_t now = clock_file_ns(&st->w.clock);
 	nfsstat4 status;

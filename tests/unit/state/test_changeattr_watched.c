@@ -193,6 +193,13 @@ static void report(struct history *h, struct dir *d)
 	changeattr_touch(h->w->state, &d->id);
 }
 
+static void lose(struct history *h)
+{
+	for (int i = 0; i < DIRS; i++)
+		h->dir[i].unreported = 0;
+	changeattr_lose(h->w->state);
+}
+
 /* The mark goes, then the node hears of it: in between is a change unseen. */
 static void unwatch(struct history *h, struct dir *d)
 {
@@ -260,6 +267,8 @@ static void step(struct history *h)
 		hold_or_drop(h, &h->dir[i]);
 	else if (what < 990)
 		unwatch(h, &h->dir[i]);
+	else if (what < 995)
+		lose(h);
 }
 
 static void end_history(struct history *h)

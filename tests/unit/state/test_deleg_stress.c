@@ -353,7 +353,7 @@ static void run_change(struct rand_stream *r, struct client *who,
 static void change_one(struct rand_stream *r, struct client *who)
 {
 	struct mdir *m[2] = {pick_dir(r), NULL};
-	struct dirchange_plan plan = {.exact = true};
+	struct dirchange_plan plan = {.exact = {true, true}};
 
 	plan.kind[0] = CHANGE_REMOVE_ENTRY + rand_stream_below(r, 3);
 	run_change(r, who, m, &plan);
@@ -364,7 +364,7 @@ static void move_one(struct rand_stream *r, struct client *who)
 	struct mdir *m[2] = {pick_dir(r), pick_dir(r)};
 	struct dirchange_plan plan = {
 		.kind = {CHANGE_REMOVE_ENTRY, CHANGE_ADD_ENTRY},
-		.exact = true,
+		.exact = {true, true},
 	};
 
 	if (m[0] == m[1]) {
