@@ -361,25 +361,27 @@ static void run(struct rpc_job *job)
 	finish(d);
 }
 
-static struct local_dir *next_later(struct local *l)
+/* What waits now: one that finds no permit again waits for the next time. */
+static void take_later(struct local *l, struct list *ret)
 {
-	struct local_dir *d;
-
 	scope_lock(&l->lock);
-	if (list_empty(&l->later) || l->stopping) {
-		l->timer_set = false;
-		return NULL;
-	}
-	d = list_first_entry(&l->later, struct local_dir, later);
-	list_del(&d->later);
-	return d;
+	l->timer_set = false;
+	if (!l->stopping)
+		list_splice_tail(ret, &l->later);
 }
 
 void local_dirs_retry(struct timer *timer)
 {
 	struct local *l = container_of(timer, struct local, timer);
-	struct local_dir *d;
+	struct list ready;
 
-	while ((d = next_later(l)))
+	list_init(&ready);
+	take_later(l, &ready);
+	while (!list_empty(&ready)) {
+		struct local_dir *d =
+			list_first_entry(&ready, struct local_dir, later);
+
+		list_del(&d->later); /* the job may end it */
 		post(d);
+	}
 }

@@ -15,11 +15,14 @@
 
 #include "ask.h"
 #include "rig.h"
+#include "store/memory_foreign.h"
 
 #define THREADS 20
 #define RESERVE 4
 #define HALF    ((THREADS - RESERVE) / 2)
 #define STUCK   24 /* requests for the disk: far more than permits */
+
+#define WATCHED 40 /* directories: more than there are threads */
 
 /* Bounded: a wait for a permit is 100 ms, the rest is a busy machine. */
 #define SOON_MS 10000
@@ -304,12 +307,68 @@ static void another_store_lives_while_one_hangs(void **state)
 	rig_fini(&r);
 }
 
+static void few_threads_and_others_write(struct nfs_server_config *config)
+{
+	few_threads(config);
+	config->exports[0].local_changes = true;
+}
+
+/* Looks at local changes wait for the disk; the timers do not wait for them. */
+static void local_changes_wait_while_a_disk_hangs(void **state)
+{
+	static struct peer stuck[STUCK];
+	struct fileid dir[WATCHED];
+	struct peer holder;
+	struct rig r;
+
+	rig_init(&r, few_threads_and_others_write);
+	peer_init(&holder, r.server, "holder");
+	for (int i = 0; i < WATCHED; i++) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "dir %d", i);
+		dir[i] = rig_make(&r, name, OBJECT_DIR, 0777);
+		take_dir_delegation(&holder, name,
+			1 << NOTIFY4_ADD_ENTRY | 1 << NOTIFY4_GFLAG_EXTEND);
+	}
+	fault_hang(r.store);
+	for (int i = 0; i < STUCK; i++) {
+		char owner[16];
+
+		snprintf(owner, sizeof(owner), "stuck %d", i);
+		peer_init(&stuck[i], r.server, owner);
+		ask_the_disk(&stuck[i]);
+	}
+	wait_for_waiters(&r, HALF);
+	for (int i = 0; i < WATCHED; i++) {
+		assert_int_equal(
+			memory_foreign_create(r.below, &dir[i],
+				name_from_str("new"), OBJECT_FILE, NULL),
+			0);
+	}
+	for (int i = 0; i < 10; i++) {
+		rig_advance(&r, RIG_LEASE_MS / 20);
+		assert_int_equal(peer_status_flags(&holder), 0);
+	}
+	assert_int_equal(holder.events, 0);
+	release_the_first(&r, stuck);
+	while (holder.events < WATCHED) {
+		rig_advance(&r, 50);
+		peer_serve(&holder, 10);
+	}
+	assert_int_equal(holder.events, WATCHED);
+	assert_int_equal(holder.recalls, 0);
+	peer_fini(&holder);
+	rig_fini(&r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(others_live_while_a_disk_hangs),
 		cmocka_unit_test(state_is_given_back_while_a_disk_hangs),
 		cmocka_unit_test(another_store_lives_while_one_hangs),
+		cmocka_unit_test(local_changes_wait_while_a_disk_hangs),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
