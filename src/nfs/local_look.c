@@ -37,12 +37,27 @@ struct found {
 	struct outside_name digest;
 };
 
-static void recall_all(struct local_dir *d, enum recall_reason reason)
+static bool is_gone(struct local_dir *d, struct attr *now)
 {
 	struct fileid id;
 
 	local_dir_copy_id(d, &id);
-	dirdeleg_recall(d->server->state, &id, reason);
+	return store_getattr(d->export->store, &id, now) < 0 || now->nlink == 0;
+}
+
+/*
+ * Nobody can tell the holders what is true, so they look themselves. Mostly
+ * because it was emptied and removed, and what was in it is reported first.
+ */
+static void give_up(struct local_dir *d)
+{
+	struct fileid id;
+	struct attr now;
+
+	local_dir_copy_id(d, &id);
+	dirdeleg_recall(d->server->state, &id,
+		is_gone(d, &now) ? RECALL_DIRECTORY_REMOVED
+				 : RECALL_LOCAL_CHANGE);
 }
 
 /* ---- the section ---- */
@@ -55,7 +70,7 @@ static bool visit_begin(struct visit *v, struct local_dir *d)
 	local_dir_copy_id(d, &v->id);
 	if (dirchange_begin(&v->dc, d->server->state, NULL, &v->id, NULL) !=
 		NFS4_OK) {
-		recall_all(d, RECALL_LOCAL_CHANGE); /* out of memory */
+		give_up(d); /* out of memory */
 		return false;
 	}
 	v->told = diroutside_told(&v->dc);
@@ -195,7 +210,7 @@ static void look_at_one(struct local_dir *d, struct name name)
 		tell_name(&v, &f);
 	visit_end(&v);
 	if (err)
-		recall_all(d, RECALL_LOCAL_CHANGE);
+		give_up(d);
 }
 
 /* True: it was a rename, and is told. */
@@ -321,7 +336,7 @@ static void rescan(struct local_dir *d)
 	told_put(l.seen);
 	if (err) {
 		local_names_free(&names);
-		recall_all(d, RECALL_LOCAL_CHANGE);
+		give_up(d);
 		return;
 	}
 	local_names_free(&d->work);
@@ -354,7 +369,7 @@ static void look_at_attrs(struct local_dir *d)
 	local_dir_copy_id(d, &id);
 	if (dirchange_begin(&dc, d->server->state, NULL, &id, NULL) !=
 		NFS4_OK) {
-		recall_all(d, RECALL_LOCAL_CHANGE);
+		give_up(d);
 		return;
 	}
 	diroutside_recall_uncovered(&dc, CHANGE_DIR_ATTRS);
@@ -395,28 +410,28 @@ void local_look_first(struct local_dir *d)
 }
 
 /* The mark of its parent tells of its removal: of which parent? */
-static void follow_move(struct local_dir *d, const struct fileid *id)
+static void follow_move(struct local_dir *d)
 {
 	struct store *store = d->export->store;
+	struct fileid id;
 
-	if (store_watch(store, id, STORE_WATCH_END) < 0)
-		recall_all(d, RECALL_LOCAL_CHANGE);
+	local_dir_copy_id(d, &id);
+	if (store_watch(store, &id, STORE_WATCH_END) < 0)
+		give_up(d);
 	else
-		store_unwatch(store, id, STORE_WATCH_END);
+		store_unwatch(store, &id, STORE_WATCH_END);
 }
 
 void local_look_at_dir(struct local_dir *d, uint8_t reported)
 {
-	struct fileid id;
 	struct attr now;
 
-	local_dir_copy_id(d, &id);
-	if (store_getattr(d->export->store, &id, &now) < 0 || now.nlink == 0) {
-		recall_all(d, RECALL_DIRECTORY_REMOVED);
+	if (is_gone(d, &now)) {
+		give_up(d);
 		return;
 	}
 	if (reported & LOCAL_MOVED)
-		follow_move(d, &id);
+		follow_move(d);
 	if ((reported & LOCAL_RESCAN) ||
 		((reported & LOCAL_LOST) && may_have_changed(d, &now)))
 		rescan(d);

@@ -229,13 +229,14 @@ static void read_all(struct watcher *w, char *buffer)
 
 	for (;;) {
 		size = read(w->group_fd, buffer, BUFFER_SIZE);
-		if (size > 0)
-			take_events(w, buffer, size);
-		else if (size == 0 || errno == EAGAIN)
-			return;
-		else if (errno != EINTR)
-			report_lost(w);
+		if (size < 0 && errno == EINTR)
+			continue;
+		if (size <= 0)
+			break;
+		take_events(w, buffer, size);
 	}
+	if (size < 0 && errno != EAGAIN)
+		report_lost(w);
 }
 
 /* True: told to stop. @timeout_ms < 0: until there are events. */

@@ -18,6 +18,8 @@
 #include "foreign.h"
 #include "host.h"
 #include "nfs/local.h"
+#include "state/deleg.h"
+#include "state/state.h"
 #include "watching.h"
 
 struct scene {
@@ -169,6 +171,29 @@ static void dd23_a_directory_moved_and_removed(void **state)
 	watching_expect(&scene->watching, scene->watching.said, "GONE /dir/");
 }
 
+static uint64_t recalled_for(enum recall_reason reason)
+{
+	struct state_stats stats;
+
+	state_read_stats(scene->host.ts.server->state, &stats);
+	return stats.recalls_by_reason[reason];
+}
+
+/* The names in it are reported first, but can be looked at no more. */
+static void dd23_a_directory_emptied_and_removed(void **state)
+{
+	begin(&(struct posix_watch_options){.gather_ms = 1000});
+	HERE(must(mkdir("dir", 0755) == 0); touch("dir/a"); touch("dir/b"));
+	start("dir", false, "READY 1");
+	HERE(touch("dir/c"));
+	expect_all("/dir/ CREATE c\n");
+	HERE(must(unlink("dir/a") == 0); must(unlink("dir/b") == 0);
+		must(unlink("dir/c") == 0); must(rmdir("dir") == 0));
+	watching_expect(&scene->watching, scene->watching.said, "GONE /dir/");
+	assert_int_equal(recalled_for(RECALL_DIRECTORY_REMOVED), 1);
+	assert_int_equal(recalled_for(RECALL_LOCAL_CHANGE), 0);
+}
+
 /* ---- our own ---- */
 
 #define MANY 10000
@@ -254,6 +279,7 @@ int main(void)
 		CASE(dd23_a_directory_removed),
 		CASE(dd23_a_directory_overwritten),
 		CASE(dd23_a_directory_moved_and_removed),
+		BARE(dd23_a_directory_emptied_and_removed),
 		CASE(dd23_ten_thousand_of_our_own),
 		BARE(dd23_the_queue_overflows),
 		BARE(dd23_marks_run_out),
