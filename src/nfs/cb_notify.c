@@ -9,6 +9,7 @@
 #include "state/deleg.h"
 #include "state/deleg_count.h"
 #include "state/dirdeleg.h"
+#include "state/dirform.h"
 #include "wire/nfs4_xdr.h"
 #include "wire/notify4.h"
 
@@ -53,45 +54,12 @@ static bool resolve_entry(void *context, const struct change_entry *entry,
 /* One request being filled. */
 struct filling {
 	struct xdr *out;
-	const struct notify4_terms *terms;
-	size_t reserve;  /* for the directory's own attributes, at the end */
-	uint32_t count;  /* notify4s written */
-	bool has_dir;    /* some event knew the directory's attributes: */
-	struct attr dir; /* ... the last of them */
+	const struct deleg *deleg;
+	struct notify4_terms terms;
+	size_t reserve; /* for the directory's own attributes, at the end */
+	uint32_t count; /* notify4s written */
+	struct dir_event *of_dir; /* the last event that knew those */
 };
-
-/* Those of the directory itself come last, as of the last event told. */
-static bool put_event(struct filling *f, const struct dir_event *e)
-{
-	struct dir_change change;
-	size_t mark = xdr_mark(f->out);
-
-	dir_event_read(e, &change);
-	if (change.kind != CHANGE_DIR_ATTRS) {
-		if (!notify4_put(f->out, &change, f->terms) ||
-			xdr_left(f->out) < f->reserve) {
-			xdr_truncate(f->out, mark);
-			return false;
-		}
-		f->count++;
-	}
-	if (change.has_dir_attr && f->reserve) {
-		f->has_dir = true;
-		f->dir = change.dir_attr;
-	}
-	return true;
-}
-
-static void put_dir_attrs(struct filling *f, const struct node *dir)
-{
-	struct dir_change change = {.kind = CHANGE_DIR_ATTRS};
-
-	change.entry.has_attr = true;
-	change.entry.attr = f->dir;
-	node_copy_id(dir, &change.entry.child);
-	if (notify4_put(f->out, &change, f->terms))
-		f->count++;
-}
 
 /* What CHANGE_DIR_ATTRS takes: a mask, a length, an empty name, the values. */
 static size_t dir_attrs_size(const struct deleg *d)
@@ -99,6 +67,75 @@ static size_t dir_attrs_size(const struct deleg *d)
 	if (bitmap4_empty(&d->terms->dir_attrs))
 		return 0;
 	return (8 + 4) + 4 + fattr4_size_max(&d->terms->dir_attrs);
+}
+
+static struct dir_form_key form_key(const struct deleg *d, bool of_dir_attr)
+{
+	const bitmap4 *attrs =
+		of_dir_attr ? &d->terms->dir_attrs : &d->terms->child_attrs;
+
+	return (struct dir_form_key){
+		.attrs = *attrs,
+		.via = bitmap4_has(attrs, FATTR4_FILEHANDLE) ? d->via : 0,
+		.ordered = d->order_aware && !of_dir_attr,
+		.of_dir_attr = of_dir_attr,
+	};
+}
+
+static bool encode_entry(struct filling *f, const struct dir_event *e)
+{
+	struct dir_change change;
+
+	dir_event_read(e, &change);
+	return notify4_put(f->out, &change, &f->terms);
+}
+
+static bool encode_dir_attr(struct filling *f, const struct dir_event *e)
+{
+	struct dir_change of_event;
+	struct dir_change change = {.kind = CHANGE_DIR_ATTRS};
+
+	dir_event_read(e, &of_event);
+	change.entry.has_attr = true;
+	change.entry.attr = of_event.dir_attr;
+	node_copy_id(f->deleg->sid.node, &change.entry.child);
+	return notify4_put(f->out, &change, &f->terms);
+}
+
+/* As others were told it, or encoded: for them, too, if there are others. */
+static bool put_form(struct filling *f, struct dir_event *e, bool of_dir_attr)
+{
+	const struct dir_form_key key = form_key(f->deleg, of_dir_attr);
+	struct xdr_opaque form = dir_form_find(e, &key);
+	size_t start = xdr_pos(f->out);
+
+	if (form.len)
+		return xdr_put_opaque_fixed(f->out, form.data, form.len);
+	if (!(of_dir_attr ? encode_dir_attr(f, e) : encode_entry(f, e)))
+		return false;
+	deleg_count_encoded(f->deleg);
+	if (dir_form_is_wanted(e))
+		dir_form_keep(e, &key,
+			xdr_opaque_from(f->out->data + start,
+				(uint32_t)(xdr_pos(f->out) - start)));
+	return true;
+}
+
+/* Those of the directory itself come last, as of the last event told. */
+static bool put_event(struct filling *f, struct dir_event *e)
+{
+	size_t mark = xdr_mark(f->out);
+
+	if (e->kind != CHANGE_DIR_ATTRS) {
+		if (!put_form(f, e, false) || xdr_left(f->out) < f->reserve) {
+			xdr_truncate(f->out, mark);
+			return false;
+		}
+		f->count++;
+	}
+	if (f->reserve && dir_event_has_dir_attr(e))
+		f->of_dir = e;
+	return true;
 }
 
 /*
@@ -112,22 +149,26 @@ static uint32_t put_events(struct notify_task *nt, struct xdr *out)
 		.export = exports_find(&nt->cb.server->exports, d->via),
 	};
 	const struct fattr4_server server = {0}; /* no attribute needs it */
-	const struct notify4_terms terms = {
-		.child_attrs = d->terms->child_attrs,
-		.dir_attrs = d->terms->dir_attrs,
-		.ordered = d->order_aware,
-		.server = &server,
-		.resolve = resolve_entry,
-		.context = &resolver,
-	};
 	struct filling f = {
-		.out = out, .terms = &terms, .reserve = dir_attrs_size(d)};
+		.out = out,
+		.deleg = d,
+		.terms =
+			{
+				.child_attrs = d->terms->child_attrs,
+				.dir_attrs = d->terms->dir_attrs,
+				.ordered = d->order_aware,
+				.server = &server,
+				.resolve = resolve_entry,
+				.context = &resolver,
+			},
+		.reserve = dir_attrs_size(d),
+	};
 
 	while (nt->encoded < nt->taken &&
 		put_event(&f, nt->events[nt->encoded]))
 		nt->encoded++;
-	if (f.has_dir)
-		put_dir_attrs(&f, d->sid.node);
+	if (f.of_dir && put_form(&f, f.of_dir, true))
+		f.count++;
 	return f.count;
 }
 

@@ -107,6 +107,11 @@ void deleg_count_overflow(const struct deleg *d, enum deleg_overflow cause)
 	counter_add(&deleg_books(d)->counts.overflows[cause], 1);
 }
 
+void deleg_count_encoded(const struct deleg *d)
+{
+	counter_add(&deleg_books(d)->counts.encodings, 1);
+}
+
 static void count_ages(struct histogram *h, uint64_t now_ms,
 	struct dir_event *const *events, size_t n)
 {
@@ -167,6 +172,7 @@ void deleg_stats_read(struct state *s, struct deleg_stats *ret)
 		read_type(&from->type[t], &ret->type[t]);
 	read_all(from->queued, ret->queued, CHANGE_KINDS);
 	read_all(from->entries, ret->entries, CHANGE_KINDS);
+	ret->encodings = counter_read(&from->encodings);
 	read_all(from->overflows, ret->overflows, DELEG_OVERFLOWS);
 	ret->late_returns = counter_read(&from->late_returns);
 	histogram_read(&from->batch_events, &ret->batch_events);

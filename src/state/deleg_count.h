@@ -68,6 +68,7 @@ struct deleg_counts {
 	struct deleg_type_counts type[DELEG_TYPES];
 	struct counter queued[CHANGE_KINDS];  /* for each holder told */
 	struct counter entries[CHANGE_KINDS]; /* of those: delivered */
+	struct counter encodings;             /* shared ones once */
 	struct counter overflows[DELEG_OVERFLOWS];
 	struct counter late_returns;
 	struct histogram batch_events; /* of each CB_NOTIFY answered OK */
@@ -83,6 +84,9 @@ void deleg_count_revoked(const struct deleg *d);
 
 /* It could not be told of a change: a recall for RECALL_OVERFLOW follows. */
 void deleg_count_overflow(const struct deleg *d, enum deleg_overflow cause);
+
+/* A change was encoded for @d. */
+void deleg_count_encoded(const struct deleg *d);
 
 /* The first @n of @events were delivered to @d: their kinds and ages. */
 void deleg_count_delivered(
@@ -107,6 +111,7 @@ struct deleg_type_stats {
 struct deleg_stats {
 	struct deleg_type_stats type[DELEG_TYPES];
 	uint64_t queued[CHANGE_KINDS], entries[CHANGE_KINDS];
+	uint64_t encodings;
 	uint64_t overflows[DELEG_OVERFLOWS];
 	uint64_t late_returns;
 	struct histogram_values batch_events, sent_ms, answered_ms;

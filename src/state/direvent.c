@@ -5,12 +5,18 @@
 #include <string.h>
 
 #include "base/counter.h"
+#include "state/dirform.h"
 
 static struct counter live_bytes;
 
 uint64_t dir_event_bytes(void)
 {
 	return counter_read(&live_bytes);
+}
+
+void dir_event_count_bytes(int64_t more)
+{
+	counter_add(&live_bytes, more);
 }
 
 /* What is packed behind the event, in this order. */
@@ -144,8 +150,9 @@ struct dir_event *dir_event_new(
 	e->previous_cookie = change->previous_cookie;
 	e->old_verifier = change->old_verifier;
 	e->new_verifier = change->new_verifier;
+	atomic_init(&e->forms, NULL);
 	pack(e, change);
-	counter_add(&live_bytes, size);
+	dir_event_count_bytes((int64_t)size);
 	return e;
 }
 
@@ -157,10 +164,18 @@ struct dir_event *dir_event_ref(struct dir_event *e)
 
 void dir_event_put(struct dir_event *e)
 {
+	size_t size;
+
 	if (!e || !ref_put(&e->ref))
 		return;
-	counter_add(&live_bytes, -(int64_t)e->size);
+	size = e->size + dir_forms_free(atomic_load(&e->forms));
+	dir_event_count_bytes(-(int64_t)size);
 	free(e);
+}
+
+bool dir_event_has_dir_attr(const struct dir_event *e)
+{
+	return e->flags & HAS_DIR_ATTR;
 }
 
 static const uint8_t *read_entry(const uint8_t *from, struct change_entry *ret)

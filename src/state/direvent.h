@@ -14,6 +14,8 @@
 #include "base/ref.h"
 #include "vocab/change.h"
 
+struct dir_form;
+
 struct dir_event {
 	struct ref ref;
 	uint8_t kind;  /* enum change_kind */
@@ -23,6 +25,7 @@ struct dir_event {
 	uint64_t before, after;
 	uint64_t previous_cookie;
 	uint64_t old_verifier, new_verifier;
+	struct dir_form *_Atomic forms; /* see dirform.h */
 	uint64_t data[]; /* entry, old, overwritten, dir_attr, previous */
 };
 
@@ -32,8 +35,12 @@ struct dir_event *dir_event_new(
 struct dir_event *dir_event_ref(struct dir_event *e);
 void dir_event_put(struct dir_event *e);
 
-/* Memory of all events there are in this process. */
+/* Memory of all events there are in this process, forms included. */
 uint64_t dir_event_bytes(void);
+void dir_event_count_bytes(int64_t more);
+
+/* Does it know attributes of the directory itself? */
+bool dir_event_has_dir_attr(const struct dir_event *e);
 
 /* The change as it was; its names are borrowed from @e. */
 void dir_event_read(const struct dir_event *e, struct dir_change *ret);

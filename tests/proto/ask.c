@@ -296,14 +296,16 @@ uint64_t change_of(struct peer *p, const char *path)
 }
 
 /* The first request may be too early: the back channel is being proved. */
-stateid4 take_dir_delegation(struct peer *p, const char *path, uint32_t bits)
+stateid4 take_dir_delegation_as(
+	struct peer *p, const char *path, const GET_DIR_DELEGATION4args *wanted)
 {
 	for (int i = 0; i < 1000; i++) {
 		const GET_DIR_DELEGATION4res_non_fatal *res;
 
 		peer_begin(p);
 		ask_path(p, path);
-		ask_dir_delegation(p, bits);
+		peer_add(p, OP_GET_DIR_DELEGATION)->opget_dir_delegation =
+			*wanted;
 		assert_int_equal(peer_call(p), NFS4_OK);
 		res = &peer_last(p)->opget_dir_delegation.gddr_res_non_fatal4;
 		if (res->gddrnf_status == GDD4_OK)
@@ -312,6 +314,14 @@ stateid4 take_dir_delegation(struct peer *p, const char *path, uint32_t bits)
 	}
 	fail_msg("no delegation of %s", path);
 	return anonymous_stateid;
+}
+
+stateid4 take_dir_delegation(struct peer *p, const char *path, uint32_t bits)
+{
+	const GET_DIR_DELEGATION4args wanted = {
+		.gdda_notification_types.word[0] = bits};
+
+	return take_dir_delegation_as(p, path, &wanted);
 }
 
 nfsstat4 remove_name(struct peer *p, const char *name)

@@ -58,6 +58,8 @@ uint64_t change_of(struct peer *p, const char *path);
 
 /* A delegation of the directory at @path; it must be granted. */
 stateid4 take_dir_delegation(struct peer *p, const char *path, uint32_t bits);
+stateid4 take_dir_delegation_as(struct peer *p, const char *path,
+	const GET_DIR_DELEGATION4args *wanted);
 
 /* The status of a compound of one operation behind PUTROOTFH. */
 nfsstat4 remove_name(struct peer *p, const char *name);

@@ -190,7 +190,10 @@ static void note_change(struct peer *p, const notify4 *change)
 	arena_init(&arena, PEER_ARENA);
 	notify4_read_init(&reader, change, &arena);
 	while (notify4_read_next(&reader, &event) == NOTIFY4_READ_EVENT) {
-		note_handle(&p->cb_child, &event.values.fh);
+		if (event.change.kind != CHANGE_DIR_ATTRS) {
+			note_handle(&p->cb_child, &event.values.fh);
+			p->cb_cookie = event.change.entry.cookie;
+		}
 		p->overwrote = event.change.has_overwritten;
 		if (p->events < PEER_KINDS_KEPT)
 			p->kinds[p->events] = event.change.kind;
@@ -199,12 +202,26 @@ static void note_change(struct peer *p, const notify4 *change)
 	arena_fini(&arena);
 }
 
+static void keep_told(struct peer *p, const notify4 *change)
+{
+	struct xdr x;
+
+	xdr_init_encode(&x, p->cb_told, sizeof(p->cb_told));
+	xdr_take(&x, p->cb_told_size);
+	nfs4_put_notify4(&x, change);
+	if (!x.bad)
+		p->cb_told_size = xdr_pos(&x);
+}
+
 static void note_notify(struct peer *p, const CB_NOTIFY4args *args)
 {
 	p->cb_stateid = args->cna_stateid;
 	note_handle(&p->cb_fh, &args->cna_fh);
-	for (uint32_t i = 0; i < args->cna_changes.count; i++)
+	p->cb_told_size = 0;
+	for (uint32_t i = 0; i < args->cna_changes.count; i++) {
 		note_change(p, &args->cna_changes.items[i]);
+		keep_told(p, &args->cna_changes.items[i]);
+	}
 	p->notifies++;
 }
 

@@ -23,6 +23,9 @@
 /* The kinds of so many events are kept, the first ones. */
 #define PEER_KINDS_KEPT 64
 
+/* The changes of a CB_NOTIFY are kept up to so many bytes. */
+#define PEER_TOLD_MAX 2048
+
 /* Long enough for a machine under load; reached only when a test fails. */
 #define PEER_PATIENCE_MS 20000
 
@@ -79,7 +82,10 @@ struct peer {
 	stateid4 cb_stateid; /* of the last CB_RECALL or CB_NOTIFY */
 	struct handle cb_fh; /* likewise */
 	struct handle cb_child; /* of the entry that was notified last */
-	uint32_t cb_xid;        /* of the last callback: to answer by hand */
+	uint64_t cb_cookie;     /* likewise */
+	size_t cb_told_size;    /* the last CB_NOTIFY's changes, as they came */
+	uint8_t cb_told[PEER_TOLD_MAX];
+	uint32_t cb_xid; /* of the last callback: to answer by hand */
 	CB_SEQUENCE4args cb_sequence;
 	bool cb_referred; /* it named a referring call: */
 	referring_call4 cb_referring;

@@ -523,23 +523,11 @@ struct overlap {
 
 static stateid4 watch(struct peer *p, const char *path)
 {
-	for (int i = 0; i < 1000; i++) {
-		const GET_DIR_DELEGATION4res_non_fatal *res;
-		GET_DIR_DELEGATION4args *args;
+	GET_DIR_DELEGATION4args wanted = {
+		.gdda_notification_types.word[0] = ENTRIES};
 
-		peer_begin(p);
-		ask_path(p, path);
-		ask_dir_delegation(p, ENTRIES);
-		args = &p->ops[p->nops - 1].opget_dir_delegation;
-		bitmap4_set(&args->gdda_child_attributes, FATTR4_FILEHANDLE);
-		assert_int_equal(peer_call(p), NFS4_OK);
-		res = &peer_last(p)->opget_dir_delegation.gddr_res_non_fatal4;
-		if (res->gddrnf_status == GDD4_OK)
-			return res->gddrnf_resok4.gddr_stateid;
-		peer_serve(p, 2);
-	}
-	fail_msg("no delegation of %s", path);
-	return anonymous_stateid;
+	bitmap4_set(&wanted.gdda_child_attributes, FATTR4_FILEHANDLE);
+	return take_dir_delegation_as(p, path, &wanted);
 }
 
 static void overlap_begin(struct overlap *o)
