@@ -22,6 +22,7 @@ enum lock_rank {
 	LOCK_CLIENT,   /* one client: its sessions, its state, its lease */
 	LOCK_SESSIONS, /* one shard of the session table */
 	LOCK_NODES,    /* one shard of the node table */
+	LOCK_CHILDREN, /* one shard of the children that are watched */
 	LOCK_NODE,     /* one object: opens, locks, delegations on it */
 	LOCK_STATEIDS, /* one shard of the stateid table */
 	LOCK_SESSION,  /* slots of one session, both channels */

@@ -8,6 +8,8 @@
 
 #include "base/counter.h"
 #include "base/htab.h"
+#include "state/childindex.h"
+#include "state/node.h"
 
 /*
  * Slots in one array, chained by number: a set may hold ten thousand entries,
@@ -78,6 +80,7 @@ void told_put(struct told *t)
 {
 	if (!t || !ref_put(&t->ref))
 		return;
+	told_unindex(t);
 	counter_add(&live_bytes, -(int64_t)told_bytes(t));
 	free(t->by_name);
 	free(t->by_child);
@@ -234,6 +237,52 @@ static int reserve(struct told *t, uint32_t name_len)
 	return err;
 }
 
+/* ---- the index of children ---- */
+
+static int index_add(struct told *t, uint64_t child)
+{
+	return t->index && child ? childindex_add(t->index, child, t->dir) : 0;
+}
+
+static void index_remove(struct told *t, uint64_t child)
+{
+	if (t->index && child)
+		childindex_remove(t->index, child, t->dir);
+}
+
+/* Only its first @slots are there. */
+static void leave_index(struct told *t, uint32_t slots)
+{
+	for (uint32_t i = 0; i < slots; i++) {
+		if (t->slots[i].name_len)
+			index_remove(t, t->slots[i].child);
+	}
+	node_put(t->dir);
+	t->index = NULL;
+	t->dir = NULL;
+}
+
+int told_index(struct told *t, struct childindex *index, struct node *dir)
+{
+	assert(!t->index);
+	t->index = index;
+	t->dir = node_ref(dir);
+	for (uint32_t i = 0; i < t->slots_used; i++) {
+		if (!t->slots[i].name_len ||
+			index_add(t, t->slots[i].child) == 0)
+			continue;
+		leave_index(t, i);
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+void told_unindex(struct told *t)
+{
+	if (t->index)
+		leave_index(t, t->slots_used);
+}
+
 /* ---- one entry ---- */
 
 static uint32_t find(const struct told *t, struct name name)
@@ -299,6 +348,7 @@ static void remove_slot(struct told *t, uint32_t number)
 {
 	struct told_slot *s = &t->slots[number - 1];
 
+	index_remove(t, s->child);
 	unlink_slot(t, number);
 	t->names_dead += s->name_len;
 	s->name_len = 0;
@@ -348,6 +398,7 @@ static void replace_slot(
 {
 	struct told_slot *s = &t->slots[number - 1];
 
+	index_remove(t, s->child);
 	unlink_slot(t, number);
 	s->child = entry->child;
 	s->cookie = entry->cookie;
@@ -362,16 +413,18 @@ static int put_within(
 	int err;
 
 	assert(entry->name.len > 0 && entry->name.len <= NAME_LEN_MAX);
-	if (number) {
-		replace_slot(t, number, entry);
-		return 0;
-	}
-	if (t->count >= max)
+	if (!number && t->count >= max)
 		return -ENOSPC;
-	err = reserve(t, entry->name.len);
+	err = number ? 0 : reserve(t, entry->name.len);
 	if (err == 0)
+		err = index_add(t, entry->child);
+	if (err < 0)
+		return err;
+	if (number)
+		replace_slot(t, number, entry);
+	else
 		add_slot(t, entry);
-	return err;
+	return 0;
 }
 
 int told_set(struct told *t, const struct told_entry *entry)

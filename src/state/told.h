@@ -11,7 +11,8 @@
  * entries means nothing.
  *
  * Locks: none of its own. Whoever reads or changes one is inside the change
- * section of its directory, or has it for itself alone.
+ * section of its directory, or has it for itself alone. One that is indexed
+ * takes locks from LOCK_NODES on when it is changed or put.
  */
 #ifndef STATE_TOLD_H
 #define STATE_TOLD_H
@@ -23,6 +24,8 @@
 #include "base/ref.h"
 #include "vocab/change.h"
 
+struct childindex;
+struct node;
 struct told_slot;
 
 struct told {
@@ -38,6 +41,8 @@ struct told {
 	uint32_t slots_size, slots_used, slots_free;
 	uint32_t names_size, names_used, names_dead; /* bytes */
 	char *names;
+	struct childindex *index; /* see told_index(); NULL: in none */
+	struct node *dir;         /* then: a reference */
 };
 
 struct told_entry {
@@ -87,6 +92,13 @@ bool told_remove(struct told *t, struct name name);
  * must be dropped.
  */
 int told_apply(struct told *t, const struct dir_change *change);
+
+/*
+ * From now on, and until the set ends or told_unindex(), all its children are
+ * found in @index as those of @dir; no two indexes at a time. -ENOMEM: none is.
+ */
+int told_index(struct told *t, struct childindex *index, struct node *dir);
+void told_unindex(struct told *t);
 
 /* Memory: of this set, and of all there are in this process. */
 size_t told_bytes(const struct told *t);
