@@ -4,6 +4,7 @@
 #include "nfs/errmap.h"
 #include "nfs/idname.h"
 #include "state/changeattr.h"
+#include "state/childattr.h"
 #include "state/node.h"
 #include "store/store.h"
 
@@ -36,17 +37,19 @@ nfsstat4 attrs_fill_change_late(struct nfs_server *server,
 	return NFS4_OK;
 }
 
-void attrs_change_begin(struct attrs_change *change, struct nfs_server *server,
-	const struct export *export, const struct fileid *id)
+void attrs_change_begin(struct attrs_change *change, struct compound *c,
+	const struct fileid *id)
 {
+	struct state *s = c->server->state;
+
 	*change = (struct attrs_change){
-		.server = server,
-		.store = export->store,
-		.id = id,
-		.node = node_get(server->state, id),
-	};
+		.c = c, .id = id, .node = node_get(s, id)};
 	if (change->node)
-		changeattr_begin_node(change->node, !export->local_changes);
+		changeattr_begin_node(
+			change->node, !c->fh.export->local_changes);
+	if (childattr_is_watched(s, id))
+		change->has_before = store_getattr(c->fh.export->store, id,
+					     &change->before) == 0;
 }
 
 /* Changed, and its ctime cannot be told any more: only the value can move. */
@@ -54,7 +57,7 @@ static void end_blind(struct attrs_change *change)
 {
 	if (change->node) {
 		changeattr_abort_node(change->node);
-		changeattr_touch(change->server->state, change->id);
+		changeattr_touch(change->c->server->state, change->id);
 	}
 }
 
@@ -62,27 +65,67 @@ static uint64_t end_value(struct attrs_change *change, int64_t ctime_ns)
 {
 	if (change->node)
 		return changeattr_end_node(change->node, ctime_ns);
-	return changeattr_bump(change->server->state, change->id, ctime_ns);
+	return changeattr_bump(change->c->server->state, change->id, ctime_ns);
+}
+
+/*
+ * Of changes that overlap, one may undo the other so that neither sees a
+ * difference, but somebody saw what was between: then all may have changed.
+ */
+static bitmap4 what_changed(
+	const struct attrs_change *change, const struct attr *now, bool alone)
+{
+	if (!now || !change->has_before || !alone)
+		return fattr4_child_notifiable();
+	return attrs_changed(&change->before, now);
+}
+
+static void tell_holders(
+	struct attrs_change *change, const struct attr *now, bool alone)
+{
+	struct compound *c = change->c;
+	struct childattr_change note = {
+		.id = change->id,
+		.who = c->client,
+		.via = c->fh.export->id,
+		.in = change->in,
+		.entry = change->entry,
+	};
+
+	if (!childattr_is_watched(c->server->state, change->id))
+		return;
+	note.changed = what_changed(change, now, alone);
+	childattr_note(c->server->state, &note);
+}
+
+/* It was changed: true, and its attributes now, if they can be read. */
+static bool end_changed(struct attrs_change *change, struct attr *now)
+{
+	struct store *store = change->c->fh.export->store;
+	bool known = store_getattr(store, change->id, now) == 0;
+	bool alone = change->node && !changeattr_is_mixed(change->node);
+
+	if (known)
+		now->change = end_value(change, now->ctime_ns);
+	else
+		end_blind(change);
+	tell_holders(change, known ? now : NULL, alone);
+	return known;
 }
 
 bool attrs_change_end(
 	struct attrs_change *change, bool changed, struct attr *ret)
 {
-	struct attr attr;
+	struct attr now;
 	bool known = false;
 
-	if (!changed && change->node) {
+	if (changed)
+		known = end_changed(change, &now);
+	else if (change->node)
 		changeattr_abort_node(change->node);
-	} else if (changed) {
-		known = store_getattr(change->store, change->id, &attr) == 0;
-		if (known)
-			attr.change = end_value(change, attr.ctime_ns);
-		else
-			end_blind(change);
-	}
 	node_put(change->node);
 	if (known && ret)
-		*ret = attr;
+		*ret = now;
 	return known;
 }
 

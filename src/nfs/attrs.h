@@ -8,6 +8,7 @@
 #define NFS_ATTRS_H
 
 #include "nfs/compound.h"
+#include "state/dirchange.h"
 #include "vocab/attr.h"
 #include "wire/fattr4.h"
 
@@ -27,19 +28,24 @@ nfsstat4 attrs_fill_change_late(struct nfs_server *server,
 	struct attr *attr);
 
 /*
- * Around a change of an object's data or attributes (a directory's entries are
- * dirchange's): its change attribute moves, and nobody is given a value for
- * what lies between.
+ * Around a change of the data or attributes of an object of CURRENT_FH's export
+ * (a directory's entries are dirchange's): its change attribute moves, nobody is
+ * given a value for what lies between, and those who want to hear of changed
+ * children are told (state/childattr.h).
  */
 struct attrs_change {
-	struct nfs_server *server;
-	struct store *store;
+	struct compound *c;
 	const struct fileid *id; /* borrowed until the end */
 	struct node *node;       /* NULL: out of memory, still correct */
+	bool has_before;         /* somebody wants to know what changes */
+	struct attr before;
+	/* In a change of entries, see struct childattr_change; else NULL. */
+	const struct dirchange *in;
+	const struct dir_change *entry;
 };
 
-void attrs_change_begin(struct attrs_change *change, struct nfs_server *server,
-	const struct export *export, const struct fileid *id);
+void attrs_change_begin(struct attrs_change *change, struct compound *c,
+	const struct fileid *id);
 
 /*
  * The end, @changed or not. When it was and @ret is given, the attributes now,

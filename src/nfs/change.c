@@ -4,6 +4,7 @@
 #include "nfs/attrs.h"
 #include "nfs/errmap.h"
 #include "nfs/local.h"
+#include "state/childattr.h"
 #include "state/node.h"
 #include "store/store.h"
 
@@ -54,17 +55,23 @@ struct children {
 	struct attrs_change victim, child;
 };
 
-static void children_begin(struct name_change *nc, struct children *ch)
+static void child_begin(struct attrs_change *change, struct name_change *nc,
+	const struct dirchange *dc, const struct fileid *id)
 {
-	struct nfs_server *server = nc->c->server;
-	const struct export *export = nc->c->fh.export;
+	attrs_change_begin(change, nc->c, id);
+	change->in = dc;
+	change->entry = nc->change;
+}
 
+static void children_begin(
+	struct name_change *nc, struct children *ch, const struct dirchange *dc)
+{
 	ch->has_victim = nc->has_victim && !nc->victim_is_dir;
 	ch->has_child = nc->child.len != 0;
 	if (ch->has_victim)
-		attrs_change_begin(&ch->victim, server, export, &nc->victim);
+		child_begin(&ch->victim, nc, dc, &nc->victim);
 	if (ch->has_child)
-		attrs_change_begin(&ch->child, server, export, &nc->child);
+		child_begin(&ch->child, nc, dc, &nc->child);
 }
 
 /* What has just been made had no value before: nothing to keep apart. */
@@ -133,6 +140,28 @@ static void tell_dirs(struct name_change *nc, struct dirchange *dc,
 	}
 }
 
+/* The directories are children themselves, and changed with their entries. */
+static void tell_parents(struct name_change *nc, const struct attr before[2],
+	const struct attr *after)
+{
+	struct compound *c = nc->c;
+
+	for (int i = 0; i < dirs_of(nc); i++) {
+		struct childattr_change change = {
+			.id = nc->dir[i],
+			.changed = fattr4_child_notifiable(),
+			.who = c->client,
+			.via = c->fh.export->id,
+		};
+
+		if (!childattr_is_watched(c->server->state, nc->dir[i]))
+			continue;
+		if (after)
+			change.changed = attrs_changed(&before[i], &after[i]);
+		childattr_note(c->server->state, &change);
+	}
+}
+
 static void commit(struct name_change *nc, struct dirchange *dc,
 	const struct attr before[2])
 {
@@ -141,14 +170,17 @@ static void commit(struct name_change *nc, struct dirchange *dc,
 	/* On failure the old ctimes: values move all the same. */
 	int64_t ctime_ns[2] = {before[0].ctime_ns, before[1].ctime_ns};
 	struct attr after[2];
+	bool known;
 
 	settle_victim(nc, dc, true);
-	if (read_dirs(nc, after) == NFS4_OK) {
+	known = read_dirs(nc, after) == NFS4_OK;
+	if (known) {
 		tell_dirs(nc, dc, after);
 		for (int i = 0; i < dirs_of(nc); i++)
 			ctime_ns[i] = after[i].ctime_ns;
 	}
 	dirchange_commit(dc, changes, ctime_ns);
+	tell_parents(nc, before, known ? after : NULL);
 }
 
 /* Inside the section and admitted: change it, or say why not. */
@@ -164,7 +196,7 @@ static nfsstat4 apply_inside(struct name_change *nc, struct dirchange *dc,
 	}
 	for (int i = 0; i < dirs_of(nc); i++)
 		nc->change[i].no_position = !dirchange_is_told(dc, i);
-	children_begin(nc, &children);
+	children_begin(nc, &children, dc);
 	status = errmap_status(nc->apply(nc));
 	children_end(nc, &children, dc, status == NFS4_OK);
 	if (status == NFS4_OK) {

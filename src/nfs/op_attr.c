@@ -44,7 +44,7 @@ static nfsstat4 setattr_object(struct setattr_job *job)
 	struct attrs_change change;
 	int err;
 
-	attrs_change_begin(&change, c->server, c->fh.export, &c->fh.id);
+	attrs_change_begin(&change, c, &c->fh.id);
 	err = setattr_apply(job);
 	attrs_change_end(&change, err == 0, NULL);
 	return errmap_status(err);

@@ -86,7 +86,7 @@ nfsstat4 op_write(struct compound *c, const nfs_argop4 *arg, nfs_resop4 *res)
 		return status;
 	/* The verifier from before: if it changes meanwhile, one resend. */
 	put_verifier(c, ok->writeverf);
-	attrs_change_begin(&change, c->server, c->fh.export, &c->fh.id);
+	attrs_change_begin(&change, c, &c->fh.id);
 	status = errmap_status(store_write(c->fh.export->store, &c->cred,
 		&c->fh.id, io, args->offset, args->data.data, args->data.len,
 		&stability, &done));

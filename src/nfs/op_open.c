@@ -259,8 +259,7 @@ static nfsstat4 truncate_existing(struct open_job *job)
 	if (job->created || !(job->new.attr.mask &SETATTR_SIZE) ||
 		job->new.attr.size != 0)
 		return NFS4_OK;
-	attrs_change_begin(
-		&change, job->c->server, job->c->fh.export, &job->file);
+	attrs_change_begin(&change, job->c, &job->file);
 	err = store_setattr(
 		job->store, &job->c->cred, &job->file, STORE_IO_CHECK, &set);
 	attrs_change_end(&change, err == 0, NULL);

@@ -41,7 +41,7 @@ static nfsstat4 change_space(struct compound *c, const stateid4 *stateid,
 		return status;
 	if (len == 0 || offset + len < offset)
 		return NFS4ERR_INVAL;
-	attrs_change_begin(&change, c->server, c->fh.export, &c->fh.id);
+	attrs_change_begin(&change, c, &c->fh.id);
 	status = errmap_status(call(
 		c->fh.export->store, &c->cred, &c->fh.id, io, offset, len));
 	attrs_change_end(&change, status == NFS4_OK, NULL);

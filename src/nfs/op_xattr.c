@@ -59,7 +59,7 @@ static nfsstat4 xattr_change_begin(struct xattr_change *xc, struct compound *c)
 	if (status != NFS4_OK)
 		return status;
 	xc->before = attr.change;
-	attrs_change_begin(&xc->change, c->server, c->fh.export, &c->fh.id);
+	attrs_change_begin(&xc->change, c, &c->fh.id);
 	return NFS4_OK;
 }
 

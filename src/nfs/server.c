@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "nfs/cb.h"
+#include "nfs/childjob.h"
 #include "nfs/compound.h"
 #include "rpc/rpc.h"
 
@@ -80,6 +81,7 @@ static struct state_ops state_ops_for(struct nfs_server *server)
 		.conn_put = conn_put,
 		.end_slices = end_slices,
 		.dir_deleg_ended = dir_deleg_ended,
+		.tell_children = childjob_start,
 		.ctx = server,
 	};
 }

@@ -61,6 +61,11 @@ static const struct setting dirdeleg_rows[] = {
 		.value = "10000",
 		.what = "Larger directories are granted without changes of "
 			"their entries' attributes."},
+	{"child_attr_min_delay", SETTING_DURATION, AT(child_attr_min_delay), 0,
+		MS_PER_HOUR, .value = "200ms",
+		.what = "Changes of one entry's attributes are gathered at "
+			"least this long, or as much longer as the client "
+			"wants, and told once."},
 	{"strict_destroy_clientid", SETTING_BOOL, AT(strict_destroy_clientid),
 		.value = "false",
 		.what = "Refuse DESTROY_CLIENTID also to a client that holds "
@@ -107,5 +112,6 @@ void nfs_settings_apply(
 	state->damping_max_ms = d->damping_max;
 	state->recall_wait_ms = d->recall_wait;
 	state->told_max_entries = d->told_max_entries;
+	state->child_attr_min_delay_ms = d->child_attr_min_delay;
 	state->strict_destroy_clientid = d->strict_destroy_clientid;
 }

@@ -29,6 +29,7 @@ struct dirdeleg_settings {
 	uint64_t damping_max;
 	uint64_t recall_wait;
 	uint64_t told_max_entries;
+	uint64_t child_attr_min_delay;
 	bool strict_destroy_clientid;
 };
 

@@ -219,6 +219,12 @@ void changeattr_begin_node(struct node *n, bool exact)
 	n->change_epoch = n->state->change_epoch;
 }
 
+bool changeattr_is_mixed(struct node *n)
+{
+	scope_lock(&n->lock);
+	return n->change_mixed;
+}
+
 void changeattr_abort_node(struct node *n)
 {
 	scope_lock(&n->lock);

@@ -75,6 +75,9 @@ void changeattr_begin_node(struct node *n, bool exact);
 uint64_t changeattr_end_node(struct node *n, int64_t ctime_ns);
 void changeattr_abort_node(struct node *n);
 
+/* Between begin and end: did another change overlap that one? */
+bool changeattr_is_mixed(struct node *n);
+
 /* @id is watched no more. */
 void changeattr_set_inexact(struct state *s, const struct fileid *id);
 

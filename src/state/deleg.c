@@ -205,7 +205,7 @@ static int leave_lists(struct deleg *d)
 struct leftovers {
 	bool watched;
 	int refs;
-	struct dirside *side;
+	struct dirside_spare side;
 };
 
 /* The one end of a delegation: once, for the first who comes. */
@@ -228,7 +228,7 @@ static bool end_locked(
 	notifyq_stop(&d->queue);
 	left->watched = d->watched;
 	left->refs = leave_lists(d);
-	left->side = dirside_leave_locked(d);
+	dirside_leave_locked(d, &left->side);
 	return true;
 }
 
@@ -249,7 +249,7 @@ static void put_leftovers(struct deleg *d, struct leftovers *left)
 {
 	if (left->watched)
 		tell_end(d);
-	dirside_free(left->side);
+	dirside_spare_fini(&left->side);
 	while (left->refs-- > 0)
 		deleg_put(d);
 }

@@ -6,6 +6,7 @@
 #include "base/cleanup.h"
 #include "state/batch.h"
 #include "state/changeattr.h"
+#include "state/childattr.h"
 #include "state/dirchange_private.h"
 #include "state/dirholder.h"
 #include "state/dirside.h"
@@ -260,6 +261,7 @@ static void commit_dir(
 	c->before = dc->before[i];
 	c->after = c->dir_attr.change = changeattr_end_node(n, ctime_ns);
 	dirside_apply(n, c);
+	childattr_settle(dc->state, &c->entry);
 	if (dc->wants[i].told)
 		e = dirholder_event(dc->state, c);
 	tell_all(dc, n, c, e);

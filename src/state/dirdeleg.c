@@ -15,7 +15,7 @@
 
 uint32_t dirdeleg_supported(void)
 {
-	return DIRDELEG_KINDS & ~DIRDELEG_BIT(CHANGE_CHILD_ATTRS);
+	return DIRDELEG_KINDS;
 }
 
 /* In grace nothing is granted, nor before the client has reclaimed. */
@@ -158,7 +158,7 @@ static enum deleg_refusal check_node(
 
 /* @told: NULL when it needs none. */
 static enum deleg_refusal insert(
-	struct deleg *d, struct told *told, struct dirside **spare)
+	struct deleg *d, struct told *told, struct dirside_spare *spare)
 {
 	struct deleg_books *b = deleg_books(d);
 	struct node *n = d->sid.node;
@@ -195,15 +195,47 @@ static void fill_grant(struct dirdeleg_grant *ret, const struct deleg *d,
 static nfsstat4 grant_offer(struct deleg *d, struct told *told,
 	const struct dirdeleg_offer *offer, struct dirdeleg_grant *ret)
 {
-	struct dirside *spare = told ? dirside_spare() : NULL;
+	struct dirside_spare spare = {.side = NULL};
 
-	if (told && !spare)
+	if (told && !dirside_spare_init(&spare, d))
 		return NFS4ERR_DELAY;
 	ret->refusal = insert(d, told, &spare);
 	if (ret->refusal == DELEG_NOT_REFUSED)
 		fill_grant(ret, d, offer);
-	dirside_free(spare);
+	dirside_spare_fini(&spare);
 	return NFS4_OK;
+}
+
+/* Can what is offered be told of children? Inside the section of @n. */
+static bool can_tell_children(struct node *n, struct told *told,
+	const struct dirdeleg_request *r, const struct dirdeleg_offer *offer)
+{
+	const struct deleg_terms terms =
+		terms_for(r, offer, state_get_config(n->state));
+
+	if (!(offer->kinds & DIRDELEG_BIT(CHANGE_CHILD_ATTRS)))
+		return false;
+	return told && dirside_index(n, told, &terms);
+}
+
+/*
+ * Sample the directory if need be, and offer what that allows. Returns the
+ * told set with a reference, NULL when none is needed. Inside the section.
+ */
+static struct told *sample_for(struct node *n, const struct dirdeleg_request *r,
+	struct dirdeleg_ask *ask, struct dirdeleg_offer *offer)
+{
+	struct told *told;
+
+	if (!dirdeleg_needs_told(offer->kinds, r->watched))
+		return NULL;
+	told = dirside_sample(n, r);
+	ask->has_told = can_tell_children(n, told, r, offer);
+	*offer = dirdeleg_offer(ask);
+	if (dirdeleg_needs_told(offer->kinds, r->watched))
+		return told;
+	told_put(told);
+	return NULL;
 }
 
 /* Inside the section of @n. */
@@ -214,18 +246,14 @@ static nfsstat4 grant_on(struct client *c, struct node *n,
 	struct dirdeleg_ask ask =
 		ask_of(r, state_get_config(c->state), max_request);
 	struct dirdeleg_offer offer = dirdeleg_offer(&ask);
-	struct told *told = NULL;
+	struct told *told;
 	nfsstat4 status = NFS4ERR_DELAY;
 	struct deleg *d;
 
 	ret->refusal = check_node(n, c, r->via);
 	if (ret->refusal != DELEG_NOT_REFUSED)
 		return NFS4_OK;
-	if (dirdeleg_needs_told(offer.kinds, r->watched)) {
-		told = dirside_sample(n, r);
-		ask.has_told = told;
-		offer = dirdeleg_offer(&ask);
-	}
+	told = sample_for(n, r, &ask, &offer);
 	d = prepare(c, n, r, &offer, max_request);
 	if (d)
 		status = grant_offer(d, told, &offer, ret);

@@ -35,6 +35,11 @@ static inline bool dirholder_wants_attrs(const struct deleg *d)
 	return !bitmap4_empty(&d->terms->child_attrs);
 }
 
+static inline bool dirholder_wants_children(const struct deleg *d)
+{
+	return d->granted & DIRDELEG_BIT(CHANGE_CHILD_ATTRS);
+}
+
 static inline bool dirholder_wants_dir_attrs(const struct deleg *d)
 {
 	return d->granted & DIRDELEG_BIT(CHANGE_DIR_ATTRS);

@@ -3,8 +3,9 @@
  * What a directory has beside its node while a holder must be told of more
  * than what goes through the change section by name: the told set (told.h),
  * for holders of attribute changes of children and for those who are told of
- * changes made on the server's disk. Made for the first such holder, gone with
- * the last; any other directory pays one pointer in its node.
+ * changes made on the server's disk; for the former also what changed and is
+ * not told yet (childclass.h). Made for the first such holder, gone with the
+ * last; any other directory pays one pointer in its node.
  *
  * Locks: what is in here by the node's lock; what the told set holds by the
  * change section. So the set is taken out with a reference and used inside.
@@ -12,13 +13,20 @@
 #ifndef STATE_DIRSIDE_H
 #define STATE_DIRSIDE_H
 
+#include "state/childclass.h"
 #include "state/dirdeleg.h"
 #include "state/node.h"
 #include "state/told.h"
 
 struct dirside {
+	struct node *node;   /* its users keep it */
 	struct told *told;   /* a reference; NULL: it grew too large */
 	uint32_t told_users; /* live delegations that need it */
+	uint32_t nclasses;
+	struct list classes; /* struct childclass.link */
+	/* childdue.c */
+	struct list on_due;
+	uint64_t due_ms;
 };
 
 /* The told set of @n with a reference, or NULL. Inside its change section. */
@@ -33,19 +41,29 @@ struct told *dirside_sample(
 	struct node *n, const struct dirdeleg_request *request);
 
 /*
- * @d is granted, and needs @told. @spare: memory for the side from
- * dirside_spare(), NULL afterwards when it was used.
+ * Can changes of children's attributes be told to a holder with @terms, too?
+ * Then they are found from now on, if @told is that of @n. False: out of
+ * memory, or too many different promises. Inside the change section of @n.
  */
-struct dirside *dirside_spare(void);
-void dirside_join_locked(
-	struct deleg *d, struct told *told, struct dirside **spare);
+bool dirside_index(
+	struct node *n, struct told *told, const struct deleg_terms *terms);
 
-/*
- * @d ended. Returns what dirside_free() must be given when the node is
- * unlocked, or NULL.
- */
-struct dirside *dirside_leave_locked(struct deleg *d);
-void dirside_free(struct dirside *side);
+/* What a join may need, made before a node is locked. */
+struct dirside_spare {
+	struct dirside *side;
+	struct childclass *class; /* for CHANGE_CHILD_ATTRS */
+};
+
+/* False: out of memory, and @spare holds nothing. */
+bool dirside_spare_init(struct dirside_spare *spare, const struct deleg *d);
+void dirside_spare_fini(struct dirside_spare *spare);
+
+/* @d is granted, and needs @told. Takes of @spare what it needs. */
+void dirside_join_locked(
+	struct deleg *d, struct told *told, struct dirside_spare *spare);
+
+/* @d ended. What is left over is for dirside_spare_fini(), after unlocking. */
+void dirside_leave_locked(struct deleg *d, struct dirside_spare *left);
 
 /*
  * Commit: @change happened in @n and is being told. A set that cannot follow
@@ -53,5 +71,9 @@ void dirside_free(struct dirside *side);
  * Inside the change section; recall_kick() must follow.
  */
 void dirside_apply(struct node *n, const struct dir_change *change);
+
+/* The class of holders with @terms, or NULL. Under the node's lock. */
+struct childclass *dirside_find_class(
+	const struct dirside *side, const struct deleg_terms *terms);
 
 #endif

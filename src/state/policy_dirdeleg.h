@@ -31,7 +31,7 @@ struct dirdeleg_ask {
 	uint32_t supported;  /* kinds this build can notify */
 	bool classic_notify; /* config: serve requests without EXTEND */
 	bool has_order;      /* the store tells cookies and positions */
-	bool has_told;       /* it is known what the directory contains */
+	bool has_told;       /* it is known which names a child has there */
 	bool child_attrs;    /* attributes of children are asked for, */
 	bool dir_attrs;      /* of the directory */
 	bool fits;           /* the largest single event fits in a request */

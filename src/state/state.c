@@ -50,6 +50,7 @@ static bool init_parts(struct state *s)
 {
 	return node_state_init(s) == 0 && session_state_init(s) == 0 &&
 		client_state_init(s) == 0 &&
+		childindex_init(&s->children) == 0 &&
 		deleg_books_init(&s->delegs, s) == 0;
 }
 
@@ -63,6 +64,7 @@ struct state *state_new(const struct state_config *config)
 	s->tick_ns = clock_file_tick_ns(config->clock);
 	s->grace_until_ms = state_now_ms(s) + config->grace_ms;
 	make_server_owner(s);
+	childdue_init(&s->child_due, s);
 	if (!init_parts(s)) {
 		state_free(s);
 		return NULL;
@@ -76,6 +78,7 @@ void state_quiesce(struct state *s)
 	timer_cancel_wait(s->config.timers, &s->lease_timer);
 	timer_cancel_wait(s->config.timers, &s->delegs.recall_timer);
 	timer_cancel_wait(s->config.timers, &s->delegs.batch_timer);
+	timer_cancel_wait(s->config.timers, &s->child_due.timer);
 }
 
 void state_free(struct state *s)
@@ -83,6 +86,8 @@ void state_free(struct state *s)
 	if (!s)
 		return;
 	client_state_fini(s);
+	childdue_fini(&s->child_due);
+	childindex_fini(&s->children);
 	deleg_books_fini(&s->delegs);
 	session_state_fini(s);
 	node_state_fini(s);

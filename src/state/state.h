@@ -22,6 +22,7 @@
 struct state;
 struct client;
 struct deleg;
+struct node;
 
 /*
  * What the floor above does for state. Called without any lock of state held,
@@ -58,6 +59,11 @@ struct state_ops {
 	 */
 	void (*dir_deleg_ended)(
 		void *ctx, const struct fileid *dir, bool child_attrs);
+	/*
+	 * Attributes of children of @dir have changed and are to be told now:
+	 * call childattr_tell(), then node_put(). May be NULL: never.
+	 */
+	void (*tell_children)(void *ctx, struct node *dir);
 	/* A connection (see session.h) is bound to a session, or to none. */
 	void (*conn_bound)(void *ctx, void *conn, bool bound);
 	/*

@@ -13,6 +13,8 @@
 #include "base/list.h"
 #include "base/lock.h"
 #include "base/timer.h"
+#include "state/childdue.h"
+#include "state/childindex.h"
 #include "state/client.h"
 #include "state/deleg_private.h"
 #include "state/node.h"
@@ -69,6 +71,10 @@ struct state {
 
 	/* deleg*.c, dirdeleg.c, recall.c, ... */
 	struct deleg_books delegs;
+
+	/* childattr.c, childtell.c */
+	struct childindex children;
+	struct childdue child_due;
 
 	/* state_read_stats() */
 	struct counter count_nodes, count_stateids, count_sessions;

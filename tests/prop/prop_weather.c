@@ -184,6 +184,7 @@ void weather_configure(const struct weather *weather, struct state_config *c)
 
 	state_config_default(&usual);
 	c->notify_window_ms = weather->window_ms;
+	c->child_attr_min_delay_ms = weather->window_ms;
 	c->notify_max_events = weather->queue_events ? weather->queue_events
 						     : usual.notify_max_events;
 	c->max_dir_delegs = weather->max_delegs ? weather->max_delegs

@@ -531,6 +531,7 @@ static void settings_reach_the_server(void **state)
 		    "    classic_clients: recall\n    damping: 0\n"
 		    "    damping_max: 1m\n    recall_wait: 5ms\n"
 		    "    told_max_entries: 11\n"
+		    "    child_attr_min_delay: 3s\n"
 		    "    strict_destroy_clientid: yes\n");
 	nfs_server_config_default(&set, NULL, NULL);
 	nfs_settings_apply(&config.nfs, &set);
@@ -546,6 +547,7 @@ static void settings_reach_the_server(void **state)
 	assert_int_equal(set.state.damping_max_ms, 60000);
 	assert_int_equal(set.state.recall_wait_ms, 5);
 	assert_int_equal(set.state.told_max_entries, 11);
+	assert_int_equal(set.state.child_attr_min_delay_ms, 3000);
 	assert_true(set.state.strict_destroy_clientid);
 	config_free(&config);
 }

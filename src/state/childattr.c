@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: MIT */
+#include "state/childattr.h"
+
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "state/dirholder.h"
+#include "state/dirside.h"
+#include "state/state_private.h"
+
+struct noting {
+	const struct childattr_change *change;
+	uint64_t child;
+	uint64_t now_ms;
+};
+
+bool childattr_is_watched(struct state *s, const struct fileid *id)
+{
+	return !childindex_is_empty(&s->children) &&
+		childindex_has(&s->children, told_child(id));
+}
+
+/* ---- does it matter here? ---- */
+
+/* Somebody wants to hear of it who did not do it himself. */
+static bool concerns_holders(const struct noting *n, struct node *dir)
+{
+	const struct childattr_change *c = n->change;
+	struct deleg *d;
+
+	list_for_each_entry(d, &dir->delegs, on_node) {
+		if (dirholder_wants_children(d) &&
+			!deleg_is_own(d, c->who, c->via))
+			return true;
+	}
+	return false;
+}
+
+static bool is_of_entry(const struct dir_change *entry, struct name name)
+{
+	return name_equal(entry->entry.name, name) ||
+		(entry->kind == CHANGE_RENAME_ENTRY &&
+			name_equal(entry->old.name, name));
+}
+
+/* Inside the directory's section: has the child no name but the entry's? */
+static bool is_told_by_entry(const struct noting *n, const struct told *told,
+	const struct dir_change *entry)
+{
+	struct told_entry e;
+	uint32_t at = 0;
+
+	while (told_next_name(told, n->child, &at, &e)) {
+		if (!is_of_entry(entry, e.name))
+			return false;
+	}
+	return true;
+}
+
+static bool is_told_anyway(const struct noting *n, struct node *dir)
+{
+	const struct childattr_change *c = n->change;
+
+	for (int i = 0; c->in && i < 2; i++) {
+		if (dir == c->in->dir[i])
+			return is_told_by_entry(
+				n, dir->side->told, &c->entry[i]);
+	}
+	return false;
+}
+
+/* ---- writing it down ---- */
+
+static void note_class(
+	const struct noting *n, struct dirside *side, struct childclass *class)
+{
+	const struct childattr_change *c = n->change;
+	bitmap4 both = bitmap4_and(&class->attrs, &c->changed);
+
+	if (bitmap4_empty(&both))
+		return;
+	childclass_note(
+		class, n->child, c->id, c->who ? c->who->id : 0, c->via);
+	if (class->due_ms)
+		return;
+	class->due_ms = n->now_ms + class->delay_ms;
+	childdue_set(&side->node->state->child_due, side, class->due_ms);
+}
+
+static void note_in_dir(void *ctx, struct node *dir)
+{
+	const struct noting *n = ctx;
+	struct childclass *class;
+
+	scope_lock(&dir->lock);
+	if (!dir->side || !dir->side->told || !concerns_holders(n, dir) ||
+		is_told_anyway(n, dir))
+		return;
+	list_for_each_entry(class, &dir->side->classes, link)
+		note_class(n, dir->side, class);
+}
+
+void childattr_note(struct state *s, const struct childattr_change *change)
+{
+	struct noting n = {.change = change};
+
+	if (childindex_is_empty(&s->children))
+		return;
+	n.child = told_child(change->id);
+	n.now_ms = state_now_ms(s);
+	childindex_each(&s->children, n.child, note_in_dir, &n);
+}
+
+void childattr_note_unknown(struct state *s, const struct fileid *id)
+{
+	struct childattr_change change = {.id = id};
+
+	memset(change.changed.word, 0xff, sizeof(change.changed.word));
+	childattr_note(s, &change);
+}
+
+void childattr_settle(struct state *s, const struct change_entry *entry)
+{
+	struct changeattr_mark mark;
+
+	if (!entry->has_attr || childindex_is_empty(&s->children))
+		return;
+	mark = changeattr_mark(s, &entry->child);
+	if (mark.last && mark.last != entry->attr.change)
+		childattr_note_unknown(s, &entry->child);
+}

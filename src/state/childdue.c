@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: MIT */
+#include "state/childdue.h"
+
+#include "base/cleanup.h"
+#include "state/node.h"
+#include "state/state.h"
+
+/* Without a timer, whoever is set next arms it for all. */
+static void arm_locked(struct childdue *b, uint64_t at_ms)
+{
+	const struct state_config *config = state_get_config(b->state);
+	uint64_t now = clock_mono_ms(config->clock);
+
+	if (b->timer_ms && b->timer_ms <= at_ms)
+		return;
+	if (timer_set(config->timers, &b->timer,
+		    at_ms > now ? at_ms - now : 0) == 0)
+		b->timer_ms = at_ms;
+}
+
+static struct dirside *first_locked(struct childdue *b)
+{
+	return list_empty(&b->sides)
+		? NULL
+		: list_first_entry(&b->sides, struct dirside, on_due);
+}
+
+/* By time; where delays are alike whoever comes now is the last. */
+static void insert_by_time(struct list *list, struct dirside *side)
+{
+	struct list *at = list->prev;
+
+	while (at != list &&
+		list_entry(at, struct dirside, on_due)->due_ms > side->due_ms)
+		at = at->prev;
+	list_insert_after(at, &side->on_due);
+}
+
+void childdue_set(struct childdue *b, struct dirside *side, uint64_t at_ms)
+{
+	lock_assert_held(&side->node->lock);
+	scope_lock(&b->lock);
+	if (!list_empty(&side->on_due) && side->due_ms <= at_ms)
+		return;
+	list_del(&side->on_due);
+	side->due_ms = at_ms;
+	insert_by_time(&b->sides, side);
+	arm_locked(b, first_locked(b)->due_ms);
+}
+
+void childdue_cancel(struct childdue *b, struct dirside *side)
+{
+	lock_assert_held(&side->node->lock);
+	scope_lock(&b->lock);
+	list_del(&side->on_due);
+}
+
+/*
+ * The next directory that is due, with a reference: a side on the list has
+ * holders, and they keep its node.
+ */
+static struct node *pop_due(struct childdue *b, uint64_t now_ms)
+{
+	struct dirside *side;
+
+	scope_lock(&b->lock);
+	side = first_locked(b);
+	if (!side || side->due_ms > now_ms)
+		return NULL;
+	list_del(&side->on_due);
+	return node_ref(side->node);
+}
+
+static void hand_out(const struct state_config *config, struct node *dir)
+{
+	if (config->ops.tell_children)
+		config->ops.tell_children(config->ops.ctx, dir);
+	else
+		node_put(dir);
+}
+
+static void timer_fired(struct timer *t)
+{
+	struct childdue *b = container_of(t, struct childdue, timer);
+	const struct state_config *config = state_get_config(b->state);
+	uint64_t now = clock_mono_ms(config->clock);
+	struct node *dir;
+
+	lock_acquire(&b->lock);
+	b->timer_ms = 0;
+	lock_release(&b->lock);
+	while ((dir = pop_due(b, now)))
+		hand_out(config, dir);
+	scope_lock(&b->lock);
+	if (!list_empty(&b->sides))
+		arm_locked(b, first_locked(b)->due_ms);
+}
+
+void childdue_init(struct childdue *b, struct state *s)
+{
+	b->state = s;
+	lock_init(&b->lock, LOCK_RECALL);
+	list_init(&b->sides);
+	timer_init(&b->timer, timer_fired);
+}
+
+void childdue_fini(struct childdue *b)
+{
+	if (!b->state)
+		return; /* never begun */
+	timer_cancel_wait(state_get_config(b->state)->timers, &b->timer);
+	lock_fini(&b->lock);
+}
