@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "nfs/attrs.h"
+#include "nfs/dirattr.h"
 #include "nfs/errmap.h"
 #include "store/store.h"
 
@@ -45,41 +46,19 @@ nfsstat4 op_getxattr(struct compound *c, const nfs_argop4 *arg, nfs_resop4 *res)
 	return NFS4_OK;
 }
 
-/* One call that changes attributes of CURRENT_FH, and its change_info4. */
-struct xattr_change {
-	struct attrs_change change;
-	uint64_t before;
+/* ---- changes ---- */
+
+/* SETXATTR or REMOVEXATTR of CURRENT_FH. */
+struct xattr_job {
+	struct dirattr_change dac;
+	struct compound *c;
+	struct name name;
+	const SETXATTR4args *set; /* NULL: remove it */
 };
 
-static nfsstat4 xattr_change_begin(struct xattr_change *xc, struct compound *c)
+static enum store_xattr_mode job_mode(const struct xattr_job *job)
 {
-	struct attr attr;
-	nfsstat4 status = attrs_read(c->server, c->fh.export, &c->fh.id, &attr);
-
-	if (status != NFS4_OK)
-		return status;
-	xc->before = attr.change;
-	attrs_change_begin(&xc->change, c, &c->fh.id);
-	return NFS4_OK;
-}
-
-static nfsstat4 xattr_change_end(
-	struct xattr_change *xc, int err, change_info4 *info)
-{
-	struct attr attr = {.change = xc->before};
-
-	attrs_change_end(&xc->change, err == 0, &attr);
-	*info = (change_info4){
-		.atomic = false, /* others may change it in between */
-		.before = xc->before,
-		.after = attr.change,
-	};
-	return errmap_status(err);
-}
-
-static enum store_xattr_mode set_mode(setxattr_option4 option)
-{
-	switch (option) {
+	switch (job->set ? job->set->sxa_option : SETXATTR4_REPLACE) {
 	case SETXATTR4_CREATE:
 		return XATTR_CREATE_ONLY;
 	case SETXATTR4_REPLACE:
@@ -89,43 +68,102 @@ static enum store_xattr_mode set_mode(setxattr_option4 option)
 	}
 }
 
+static int xattr_apply(struct xattr_job *job)
+{
+	struct compound *c = job->c;
+	struct store *store = c->fh.export->store;
+
+	if (!job->set)
+		return store_xattr_remove(
+			store, &c->cred, &c->fh.id, job->name);
+	return store_xattr_set(store, &c->cred, &c->fh.id, job->name,
+		job->set->sxa_value.data, job->set->sxa_value.len,
+		job_mode(job));
+}
+
+static nfsstat4 xattr_object(struct xattr_job *job, change_info4 *info)
+{
+	struct compound *c = job->c;
+	struct attrs_change change;
+	struct attr attr = {.change = info->before};
+	int err;
+
+	attrs_change_begin(&change, c, &c->fh.id);
+	err = xattr_apply(job);
+	attrs_change_end(&change, err == 0, &attr);
+	info->after = attr.change;
+	return errmap_status(err);
+}
+
+static nfsstat4 xattr_dir_check(struct dirattr_change *dac)
+{
+	struct xattr_job *job = container_of(dac, struct xattr_job, dac);
+	struct compound *c = job->c;
+
+	return errmap_status(store_check_xattr(c->fh.export->store, &c->cred,
+		&c->fh.id, job->name, job_mode(job)));
+}
+
+static int xattr_dir_apply(struct dirattr_change *dac)
+{
+	return xattr_apply(container_of(dac, struct xattr_job, dac));
+}
+
+/* A change of the directory's own, as SETATTR is (DD-03). */
+static nfsstat4 xattr_directory(struct xattr_job *job, change_info4 *info)
+{
+	nfsstat4 status;
+
+	job->dac = (struct dirattr_change){
+		.c = job->c,
+		.check = xattr_dir_check,
+		.apply = xattr_dir_apply,
+	};
+	status = dirattr_run(&job->dac);
+	info->before = job->dac.before;
+	info->after = job->dac.after;
+	return status;
+}
+
+static nfsstat4 xattr_change(struct xattr_job *job, change_info4 *info)
+{
+	struct compound *c = job->c;
+	struct attr attr;
+	nfsstat4 status = attrs_read(c->server, c->fh.export, &c->fh.id, &attr);
+
+	if (status != NFS4_OK)
+		return status;
+	/* Never atomic: others may change it in between. */
+	*info = (change_info4){.atomic = false, .before = attr.change};
+	if (attr.type == OBJECT_DIR)
+		return xattr_directory(job, info);
+	return xattr_object(job, info);
+}
+
 nfsstat4 op_setxattr(struct compound *c, const nfs_argop4 *arg, nfs_resop4 *res)
 {
 	const SETXATTR4args *args = &arg->opsetxattr;
-	struct xattr_change xc;
-	struct name name;
-	nfsstat4 status = xattr_name(&args->sxa_key, &name);
-	int err;
+	struct xattr_job job = {.c = c, .set = args};
+	nfsstat4 status = xattr_name(&args->sxa_key, &job.name);
 
 	if (status == NFS4_OK && args->sxa_option > SETXATTR4_REPLACE)
 		status = NFS4ERR_INVAL;
 	if (status == NFS4_OK && args->sxa_value.len > XATTR_VALUE_MAX)
 		status = NFS4ERR_XATTR2BIG;
-	if (status == NFS4_OK)
-		status = xattr_change_begin(&xc, c);
 	if (status != NFS4_OK)
 		return status;
-	err = store_xattr_set(c->fh.export->store, &c->cred, &c->fh.id, name,
-		args->sxa_value.data, args->sxa_value.len,
-		set_mode(args->sxa_option));
-	return xattr_change_end(&xc, err, &res->opsetxattr.sxr_info);
+	return xattr_change(&job, &res->opsetxattr.sxr_info);
 }
 
 nfsstat4 op_removexattr(
 	struct compound *c, const nfs_argop4 *arg, nfs_resop4 *res)
 {
-	struct xattr_change xc;
-	struct name name;
-	nfsstat4 status = xattr_name(&arg->opremovexattr.rxa_name, &name);
-	int err;
+	struct xattr_job job = {.c = c};
+	nfsstat4 status = xattr_name(&arg->opremovexattr.rxa_name, &job.name);
 
-	if (status == NFS4_OK)
-		status = xattr_change_begin(&xc, c);
 	if (status != NFS4_OK)
 		return status;
-	err = store_xattr_remove(
-		c->fh.export->store, &c->cred, &c->fh.id, name);
-	return xattr_change_end(&xc, err, &res->opremovexattr.rxr_info);
+	return xattr_change(&job, &res->opremovexattr.rxr_info);
 }
 
 /* ---- LISTXATTRS: the cookie is how many names went before ---- */

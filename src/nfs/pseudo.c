@@ -347,6 +347,12 @@ static int pseudo_xattr_set(struct store *s, const struct cred *cred,
 	return -EROFS;
 }
 
+static int pseudo_check_xattr(struct store *s, const struct cred *cred,
+	const struct fileid *id, struct name name, enum store_xattr_mode mode)
+{
+	return -EROFS;
+}
+
 static int pseudo_xattr_remove(struct store *s, const struct cred *cred,
 	const struct fileid *id, struct name name)
 {
@@ -408,6 +414,7 @@ static const struct store_ops pseudo_ops = {
 	.check_remove = pseudo_check_remove,
 	.check_rename = pseudo_check_rename,
 	.check_setattr = pseudo_setattr,
+	.check_xattr = pseudo_check_xattr,
 	.create = pseudo_create,
 	.link = pseudo_link,
 	.remove = pseudo_remove,

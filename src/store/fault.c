@@ -310,6 +310,16 @@ static int fault_check_setattr(struct store *s, const struct cred *cred,
 		   : f->below->ops->check_setattr(f->below, cred, id, io, set);
 }
 
+static int fault_check_xattr(struct store *s, const struct cred *cred,
+	const struct fileid *id, struct name name, enum store_xattr_mode mode)
+{
+	struct fault *f = fault_of(s);
+	int err = enter(f, STORE_CALL_CHECK_XATTR);
+
+	return err ? err
+		   : f->below->ops->check_xattr(f->below, cred, id, name, mode);
+}
+
 static int fault_setattr(struct store *s, const struct cred *cred,
 	const struct fileid *id, int io, const struct setattr *set)
 {
@@ -516,6 +526,7 @@ static const struct store_ops fault_ops = {
 	.sync_entry = fault_sync_entry,
 	.exclusive_match = fault_exclusive_match,
 	.check_setattr = fault_check_setattr,
+	.check_xattr = fault_check_xattr,
 	.setattr = fault_setattr,
 	.read = fault_read,
 	.write = fault_write,

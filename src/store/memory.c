@@ -260,6 +260,7 @@ static const struct store_ops memory_ops = {
 	.sync_entry = mem_sync_entry,
 	.exclusive_match = mem_exclusive_match,
 	.check_setattr = mem_check_setattr,
+	.check_xattr = mem_check_xattr,
 	.setattr = mem_setattr,
 	.read = mem_read,
 	.write = mem_write,

@@ -266,6 +266,8 @@ bool mem_sees_object(
 void mem_xattrs_free(struct mem_node *n);
 int mem_xattr_get(struct store *s, const struct cred *cred,
 	const struct fileid *id, struct name name, void *buf, size_t *len);
+int mem_check_xattr(struct store *s, const struct cred *cred,
+	const struct fileid *id, struct name name, enum store_xattr_mode mode);
 int mem_xattr_set(struct store *s, const struct cred *cred,
 	const struct fileid *id, struct name name, const void *value,
 	size_t len, enum store_xattr_mode mode);

@@ -89,6 +89,32 @@ int mem_xattr_get(struct store *s, const struct cred *cred,
 	return 0;
 }
 
+/* May @name be set, or removed (XATTR_REPLACE_ONLY)? */
+static int check_change(struct memory *m, const struct cred *cred,
+	const struct fileid *id, struct name name, enum store_xattr_mode mode,
+	struct mem_node **ret)
+{
+	int err = find_writable(m, cred, id, ret);
+	bool there;
+
+	if (err)
+		return err;
+	there = xattr_find(*ret, name);
+	if (there && mode == XATTR_CREATE_ONLY)
+		return -EEXIST;
+	return !there && mode == XATTR_REPLACE_ONLY ? -ENODATA : 0;
+}
+
+int mem_check_xattr(struct store *s, const struct cred *cred,
+	const struct fileid *id, struct name name, enum store_xattr_mode mode)
+{
+	struct memory *m = memory_of(s);
+	struct mem_node *n;
+
+	scope_lock(&m->lock);
+	return check_change(m, cred, id, name, mode, &n);
+}
+
 static struct mem_xattr *xattr_new(struct mem_node *n, struct name name)
 {
 	struct mem_xattr *x = calloc(1, sizeof(*x) + name.len);
@@ -126,22 +152,15 @@ int mem_xattr_set(struct store *s, const struct cred *cred,
 	size_t len, enum store_xattr_mode mode)
 {
 	struct memory *m = memory_of(s);
-	struct mem_xattr *x;
 	struct mem_node *n;
 	int err;
 
 	scope_lock(&m->lock);
-	err = find_writable(m, cred, id, &n);
-	if (err)
-		return err;
-	x = xattr_find(n, name);
-	if (x && mode == XATTR_CREATE_ONLY)
-		return -EEXIST;
-	if (!x && mode == XATTR_REPLACE_ONLY)
-		return -ENODATA;
-	if (len > MEM_XATTR_MAX)
-		return -E2BIG;
-	err = xattr_store(n, name, value, len);
+	err = check_change(m, cred, id, name, mode, &n);
+	if (!err && len > MEM_XATTR_MAX)
+		err = -E2BIG;
+	if (!err)
+		err = xattr_store(n, name, value, len);
 	if (!err)
 		n->attr.ctime_ns = mem_now(m);
 	return err;
@@ -173,18 +192,14 @@ int mem_xattr_remove(struct store *s, const struct cred *cred,
 	const struct fileid *id, struct name name)
 {
 	struct memory *m = memory_of(s);
-	struct mem_xattr *x;
 	struct mem_node *n;
 	int err;
 
 	scope_lock(&m->lock);
-	err = find_writable(m, cred, id, &n);
+	err = check_change(m, cred, id, name, XATTR_REPLACE_ONLY, &n);
 	if (err)
 		return err;
-	x = xattr_find(n, name);
-	if (!x)
-		return -ENODATA;
-	xattr_free(x);
+	xattr_free(xattr_find(n, name));
 	n->attr.ctime_ns = mem_now(m);
 	return 0;
 }

@@ -149,6 +149,7 @@ static const struct store_ops posix_ops = {
 	.sync_entry = posix_sync_entry,
 	.exclusive_match = posix_exclusive_match,
 	.check_setattr = posix_check_setattr,
+	.check_xattr = posix_check_xattr,
 	.setattr = posix_setattr,
 	.read = posix_read,
 	.write = posix_write,

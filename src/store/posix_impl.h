@@ -258,6 +258,8 @@ int posix_deallocate(struct store *s, const struct cred *cred,
 
 int posix_xattr_get(struct store *s, const struct cred *cred,
 	const struct fileid *id, struct name name, void *buf, size_t *len);
+int posix_check_xattr(struct store *s, const struct cred *cred,
+	const struct fileid *id, struct name name, enum store_xattr_mode mode);
 int posix_xattr_set(struct store *s, const struct cred *cred,
 	const struct fileid *id, struct name name, const void *value,
 	size_t len, enum store_xattr_mode mode);

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -69,6 +70,56 @@ int posix_xattr_get(struct store *s, const struct cred *cred,
 		return err == -EACCES ? -ENODATA : err;
 	err = posix_path(p, id, &fh);
 	return err ? err : get_as(p, cred, fh->fd, full.s, buf, len);
+}
+
+/* xattr_permission() of the kernel, for a change in the user namespace. */
+static int check_writable(struct posix *p, const struct cred *cred, int fd)
+{
+	const uint64_t frozen = STATX_ATTR_IMMUTABLE | STATX_ATTR_APPEND;
+	scope_caller err = caller_enter(p->can_switch, cred);
+	struct statx st;
+
+	if (!err)
+		err = posix_stat(fd, &st);
+	if (err)
+		return err;
+	if (!S_ISREG(st.stx_mode) && !S_ISDIR(st.stx_mode))
+		return -EPERM;
+	if (st.stx_attributes & frozen)
+		return -EPERM;
+	/* In a sticky directory, as in /tmp, it is for the owner. */
+	if (S_ISDIR(st.stx_mode) && (st.stx_mode & S_ISVTX) &&
+		st.stx_uid != caller_uid() &&
+		!caller_is_privileged(p->can_switch, cred))
+		return -EPERM;
+	return posix_may(fd, W_OK);
+}
+
+/* Looked at as the server: to change one need not be allowed to read it. */
+static int check_there(int fd, const char *name, enum store_xattr_mode mode)
+{
+	struct fd_path path = fd_path_of(fd);
+
+	if (getxattr(path.s, name, NULL, 0) >= 0)
+		return mode == XATTR_CREATE_ONLY ? -EEXIST : 0;
+	if (errno == ENODATA)
+		return mode == XATTR_REPLACE_ONLY ? -ENODATA : 0;
+	return errno == EACCES ? 0 : -errno;
+}
+
+int posix_check_xattr(struct store *s, const struct cred *cred,
+	const struct fileid *id, struct name name, enum store_xattr_mode mode)
+{
+	struct posix *p = posix_of(s);
+	scope_fh *fh = NULL;
+	struct xattr_name full;
+	int err = full_name(p, name, &full);
+
+	if (!err)
+		err = posix_path(p, id, &fh);
+	if (!err)
+		err = check_writable(p, cred, fh->fd);
+	return err ? err : check_there(fh->fd, full.s, mode);
 }
 
 static int flags_of(enum store_xattr_mode mode)

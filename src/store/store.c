@@ -37,6 +37,7 @@ static const char *const call_names[STORE_CALLS] = {
 	[STORE_CALL_CHECK_REMOVE] = "check_remove",
 	[STORE_CALL_CHECK_RENAME] = "check_rename",
 	[STORE_CALL_CHECK_SETATTR] = "check_setattr",
+	[STORE_CALL_CHECK_XATTR] = "check_xattr",
 	[STORE_CALL_CREATE] = "create",
 	[STORE_CALL_LINK] = "link",
 	[STORE_CALL_REMOVE] = "remove",
@@ -739,6 +740,15 @@ int store_xattr_remove(struct store *s, const struct cred *cred,
 	assert_xattr_name(name);
 	return counted(STORE_CALL_XATTR_REMOVE,
 		s->ops->xattr_remove(s, cred, id, name));
+}
+
+int store_check_xattr(struct store *s, const struct cred *cred,
+	const struct fileid *id, struct name name, enum store_xattr_mode mode)
+{
+	assert_fileid(id);
+	assert_xattr_name(name);
+	return counted(STORE_CALL_CHECK_XATTR,
+		s->ops->check_xattr(s, cred, id, name, mode));
 }
 
 int store_pin(struct store *s, const struct fileid *id)

@@ -58,6 +58,7 @@ enum store_call {
 	STORE_CALL_CHECK_REMOVE,
 	STORE_CALL_CHECK_RENAME,
 	STORE_CALL_CHECK_SETATTR,
+	STORE_CALL_CHECK_XATTR,
 	STORE_CALL_CREATE,
 	STORE_CALL_LINK,
 	STORE_CALL_REMOVE,
@@ -361,6 +362,13 @@ int store_xattr_remove(struct store *s, const struct cred *cred,
 	const struct fileid *id, struct name name);
 
 /*
+ * The dry check of both; to remove is as XATTR_REPLACE_ONLY. Of the value it
+ * says nothing.
+ */
+int store_check_xattr(struct store *s, const struct cred *cred,
+	const struct fileid *id, struct name name, enum store_xattr_mode mode);
+
+/*
  * Keep an object reachable by its fileid after its last name is gone, for an
  * open file. Pins count; the last unpin lets it go.
  */
@@ -447,6 +455,9 @@ struct store_ops {
 		struct store_rename_plan *plan);
 	int (*check_setattr)(struct store *s, const struct cred *cred,
 		const struct fileid *id, int io, const struct setattr *set);
+	int (*check_xattr)(struct store *s, const struct cred *cred,
+		const struct fileid *id, struct name name,
+		enum store_xattr_mode mode);
 	int (*create)(struct store *s, const struct cred *cred,
 		const struct fileid *dir, struct name name,
 		const struct store_new *new, struct fileid *ret,

@@ -175,6 +175,22 @@ void ask_setattr(struct peer *p, const stateid4 *sid, fattr4 attrs)
 	args->obj_attributes = attrs;
 }
 
+SETXATTR4args *ask_setxattr(struct peer *p, const char *key, const char *value)
+{
+	SETXATTR4args *args = &peer_add(p, OP_SETXATTR)->opsetxattr;
+
+	args->sxa_option = SETXATTR4_EITHER;
+	args->sxa_key = xdr_opaque_from_str(key);
+	args->sxa_value = xdr_opaque_from_str(value);
+	return args;
+}
+
+void ask_removexattr(struct peer *p, const char *key)
+{
+	peer_add(p, OP_REMOVEXATTR)->opremovexattr.rxa_name =
+		xdr_opaque_from_str(key);
+}
+
 void ask_dir_delegation(struct peer *p, uint32_t bits)
 {
 	GET_DIR_DELEGATION4args *args =

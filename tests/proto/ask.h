@@ -33,6 +33,8 @@ READDIR4args *ask_readdir(struct peer *p, uint64_t cookie, const uint8_t *verf,
 LOCK4args *ask_lock(struct peer *p, const stateid4 *open, const char *owner,
 	uint64_t at, uint64_t len);
 void ask_setattr(struct peer *p, const stateid4 *sid, fattr4 attrs);
+SETXATTR4args *ask_setxattr(struct peer *p, const char *key, const char *value);
+void ask_removexattr(struct peer *p, const char *key);
 /* bits: notification types, in the first word */
 void ask_dir_delegation(struct peer *p, uint32_t bits);
 void ask_delegreturn(struct peer *p, const stateid4 *sid);

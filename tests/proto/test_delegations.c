@@ -396,6 +396,99 @@ static void dd03_a_read_only_export_calls_nobody(void **state)
 	end(&s);
 }
 
+/* ---- extended attributes of the directory itself ---- */
+
+static nfsstat4 set_xattr(struct scene *s, struct peer *p, setxattr_option4 how)
+{
+	peer_begin(p);
+	ask_fh(p, &s->dir);
+	ask_setxattr(p, "colour", "red")->sxa_option = how;
+	return peer_call(p);
+}
+
+static nfsstat4 remove_xattr(struct scene *s, struct peer *p)
+{
+	peer_begin(p);
+	ask_fh(p, &s->dir);
+	ask_removexattr(p, "colour");
+	return peer_call(p);
+}
+
+static void dd03_an_xattr_of_the_directory_recalls(void **state)
+{
+	struct scene s;
+
+	begin(&s, state, ENTRIES);
+	/* The holder's own does not. */
+	assert_int_equal(set_xattr(&s, &s.holder, SETXATTR4_CREATE), NFS4_OK);
+	assert_int_equal(remove_xattr(&s, &s.holder), NFS4_OK);
+	assert_int_equal(
+		set_xattr(&s, &s.other, SETXATTR4_EITHER), NFS4ERR_DELAY);
+	peer_serve_until(&s.holder, &s.holder.recalls, 1);
+	assert_int_equal(give_back(&s), NFS4_OK);
+	assert_int_equal(set_xattr(&s, &s.other, SETXATTR4_CREATE), NFS4_OK);
+	assert_int_equal(s.holder.notifies, 0);
+	end(&s);
+}
+
+static void hold_dir_attrs(struct scene *s)
+{
+	GET_DIR_DELEGATION4args wanted = {0};
+
+	bitmap4_set(&wanted.gdda_notification_types, NOTIFY4_CHANGE_DIR_ATTRS);
+	bitmap4_set(&wanted.gdda_dir_attributes, FATTR4_CHANGE);
+	assert_int_equal(give_back(s), NFS4_OK);
+	s->sid = take_dir_delegation_as(&s->holder, "dir", &wanted);
+}
+
+/* Who covers CHANGE_DIR_ATTRS is told, and keeps it. */
+static void dd03_an_xattr_of_the_directory_notifies(void **state)
+{
+	change_info4 info;
+	struct scene s;
+
+	begin(&s, state, 0);
+	hold_dir_attrs(&s);
+	assert_int_equal(set_xattr(&s, &s.other, SETXATTR4_CREATE), NFS4_OK);
+	info = peer_last(&s.other)->opsetxattr.sxr_info;
+	assert_true(info.after > info.before);
+	peer_serve_until(&s.holder, &s.holder.events, 1);
+	assert_int_equal(remove_xattr(&s, &s.other), NFS4_OK);
+	assert_int_equal(
+		peer_last(&s.other)->opremovexattr.rxr_info.before, info.after);
+	peer_serve_until(&s.holder, &s.holder.events, 2);
+	assert_int_equal(s.holder.kinds[0], CHANGE_DIR_ATTRS);
+	assert_int_equal(s.holder.kinds[1], CHANGE_DIR_ATTRS);
+	assert_int_equal(recalls(&s), 0);
+	end(&s);
+}
+
+static void dd03_an_xattr_that_fails_calls_nobody(void **state)
+{
+	struct scene s;
+
+	begin(&s, state, 0);
+	assert_int_equal(remove_xattr(&s, &s.other), NFS4ERR_NOXATTR);
+	assert_int_equal(
+		set_xattr(&s, &s.other, SETXATTR4_REPLACE), NFS4ERR_NOXATTR);
+	assert_int_equal(set_xattr(&s, &s.holder, SETXATTR4_CREATE), NFS4_OK);
+	assert_int_equal(
+		set_xattr(&s, &s.other, SETXATTR4_CREATE), NFS4ERR_EXIST);
+	peer_begin(&s.holder);
+	ask_fh(&s.holder, &s.dir);
+	ask_setattr(&s.holder, &anonymous_stateid,
+		ask_attr_u32(&s.holder, FATTR4_MODE, 0755));
+	assert_int_equal(peer_call(&s.holder), NFS4_OK);
+	s.other.uid = 55;
+	s.other.gid = 55;
+	assert_int_equal(
+		set_xattr(&s, &s.other, SETXATTR4_EITHER), NFS4ERR_ACCESS);
+	assert_int_equal(remove_xattr(&s, &s.other), NFS4ERR_ACCESS);
+	assert_int_equal(peer_serve(&s.holder, SILENCE_MS), 0);
+	assert_int_equal(recalls(&s), 0);
+	end(&s);
+}
+
 /* ---- the end of one ---- */
 
 /* A lease after the recall it is revoked, not before (DD-14). */
@@ -571,6 +664,9 @@ int main(void)
 		TEST(dd03_a_failing_operation_calls_nobody),
 		TEST(dd03_an_operation_not_permitted_calls_nobody),
 		TEST(dd03_a_read_only_export_calls_nobody),
+		TEST(dd03_an_xattr_of_the_directory_recalls),
+		TEST(dd03_an_xattr_of_the_directory_notifies),
+		TEST(dd03_an_xattr_that_fails_calls_nobody),
 		TEST(dd14_a_recall_without_answer_revokes),
 		TEST(dd14_a_live_one_cannot_be_freed),
 		TEST(dd14_another_client_cannot_use_it),

@@ -281,12 +281,14 @@ static void do_getxattr(struct stage *s)
 
 static void do_setxattr(struct stage *s)
 {
-	SETXATTR4args *args;
-
 	ask_fh(&s->p, &s->file);
-	args = &peer_add(&s->p, OP_SETXATTR)->opsetxattr;
-	args->sxa_key = xdr_opaque_from_str("other");
-	args->sxa_value = xdr_opaque_from_str("value");
+	ask_setxattr(&s->p, "other", "value");
+}
+
+static void do_setxattr_dir(struct stage *s)
+{
+	ask_fh(&s->p, &s->dir);
+	ask_setxattr(&s->p, "other", "value");
 }
 
 static void do_listxattrs(struct stage *s)
@@ -298,8 +300,7 @@ static void do_listxattrs(struct stage *s)
 static void do_removexattr(struct stage *s)
 {
 	ask_fh(&s->p, &s->file);
-	peer_add(&s->p, OP_REMOVEXATTR)->opremovexattr.rxa_name =
-		xdr_opaque_from_str("key");
+	ask_removexattr(&s->p, "key");
 }
 
 static void do_get_dir_delegation(struct stage *s)
@@ -355,6 +356,7 @@ static const struct scenario scenarios[] = {
 	{"DEALLOCATE", do_deallocate, AFTERWARDS},
 	{"GETXATTR", do_getxattr},
 	{"SETXATTR", do_setxattr, AFTERWARDS},
+	{"SETXATTR dir", do_setxattr_dir, AFTERWARDS},
 	{"LISTXATTRS", do_listxattrs},
 	{"REMOVEXATTR", do_removexattr, AFTERWARDS},
 	/* A refusal is no error (DD-01). */
@@ -366,15 +368,11 @@ static const struct scenario scenarios[] = {
 
 static void make_file(struct stage *s)
 {
-	SETXATTR4args *args;
-
 	s->sid = open_file(&s->p, "file", &s->file);
 	peer_begin(&s->p);
 	ask_fh(&s->p, &s->file);
 	ask_write(&s->p, &s->sid, 0, "text", FILE_SYNC4);
-	args = &peer_add(&s->p, OP_SETXATTR)->opsetxattr;
-	args->sxa_key = xdr_opaque_from_str("key");
-	args->sxa_value = xdr_opaque_from_str("value");
+	ask_setxattr(&s->p, "key", "value");
 	assert_int_equal(peer_call(&s->p), NFS4_OK);
 }
 

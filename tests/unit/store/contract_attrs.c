@@ -270,8 +270,25 @@ static int xattr_set(struct ct *t, const struct cred *cred,
 	const struct fileid *id, const char *name, const char *value,
 	enum store_xattr_mode mode)
 {
-	return store_xattr_set(t->s, cred, id, name_from_str(name), value,
-		strlen(value), mode);
+	struct name attribute = name_from_str(name);
+	int check = store_check_xattr(t->s, cred, id, attribute, mode);
+
+	assert_int_equal(store_xattr_set(t->s, cred, id, attribute, value,
+				 strlen(value), mode),
+		check);
+	return check;
+}
+
+/* What the dry check says, the attempt does, too. */
+static int xattr_remove(struct ct *t, const struct cred *cred,
+	const struct fileid *id, const char *name)
+{
+	struct name attribute = name_from_str(name);
+	int check = store_check_xattr(
+		t->s, cred, id, attribute, XATTR_REPLACE_ONLY);
+
+	assert_int_equal(store_xattr_remove(t->s, cred, id, attribute), check);
+	return check;
 }
 
 static void test_xattrs(void **state)
@@ -298,8 +315,8 @@ static void test_xattrs(void **state)
 	len = sizeof(buf);
 	assert_ok(store_xattr_get(t->s, root, &id, name, buf, &len));
 	assert_int_equal(len, 0);
-	assert_ok(store_xattr_remove(t->s, root, &id, name));
-	assert_err(store_xattr_remove(t->s, root, &id, name), ENODATA);
+	assert_ok(xattr_remove(t, root, &id, "colour"));
+	assert_err(xattr_remove(t, root, &id, "colour"), ENODATA);
 }
 
 static void test_xattr_list(void **state)
@@ -347,12 +364,21 @@ static void test_xattr_permissions(void **state)
 	assert_err(store_xattr_get(
 			   t->s, &user, &id, name_from_str("a"), buf, &len),
 		EACCES);
-	assert_err(store_xattr_remove(t->s, &user, &id, name_from_str("a")),
-		EACCES);
+	assert_err(xattr_remove(t, &user, &id, "a"), EACCES);
+	/* To change one, nobody need be allowed to read it. */
+	ct_chown(t, &id, 0, 0, 0602);
+	assert_ok(xattr_set(t, &user, &id, "a", "2", XATTR_REPLACE_ONLY));
+	assert_err(
+		xattr_set(t, &user, &id, "a", "2", XATTR_CREATE_ONLY), EEXIST);
+	assert_ok(xattr_remove(t, &user, &id, "a"));
+	assert_err(xattr_remove(t, &user, &id, "a"), ENODATA);
 	/* A sticky directory's are its owner's. */
 	ct_chown(t, &dir, 0, 0, 01777);
 	assert_err(xattr_set(t, &user, &dir, "a", "1", XATTR_EITHER), EPERM);
+	assert_err(xattr_remove(t, &user, &dir, "a"), EPERM);
 	assert_ok(xattr_set(t, &cred_server, &dir, "a", "1", XATTR_EITHER));
+	ct_chown(t, &dir, 1000, 0, 01700);
+	assert_ok(xattr_set(t, &user, &dir, "a", "2", XATTR_REPLACE_ONLY));
 }
 
 int contract_run_attrs(void)

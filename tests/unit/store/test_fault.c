@@ -121,6 +121,9 @@ static int call_name(struct rig *r, enum store_call call)
 	case STORE_CALL_CHECK_SETATTR:
 		return store_check_setattr(r->fault, cred, root, STORE_IO_CHECK,
 			&(struct setattr){0});
+	case STORE_CALL_CHECK_XATTR:
+		return store_check_xattr(
+			r->fault, cred, root, name, XATTR_EITHER);
 	case STORE_CALL_CREATE:
 		return store_create(
 			r->fault, cred, root, other, &new, &id, &change);
