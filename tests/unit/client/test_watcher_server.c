@@ -149,6 +149,9 @@ static void test_links(void **state)
 
 	make(f, &f->root, "a");
 	assert_int_equal(nfsc_lookup_path(f->other, "a", &file), 0);
+	/* That the number of links changes, too, is told some time later. */
+	f->watching.want.events = WATCHER_BIT(WATCHER_CREATE) |
+		WATCHER_BIT(WATCHER_DELETE) | WATCHER_BIT(WATCHER_MOVE);
 	start(f, "", false, "READY 1");
 	assert_int_equal(
 		nfsc_link(f->other, &file, &f->root, name_from_str("b"), NULL),
@@ -160,6 +163,63 @@ static void test_links(void **state)
 	move(f, &f->root, "a", &f->root, "b");
 	take_away(f, &f->root, "a");
 	expect_all(f, "/ CREATE b\n/ CREATE c\n/ DELETE a\n");
+	assert_recalls(f, 0);
+}
+
+static void append(struct fixture *f, const struct nfsc_fh *file, uint64_t at)
+{
+	static const stateid4 anonymous = {.seqid = 0};
+	uint32_t count;
+
+	assert_int_equal(nfsc_write(f->other, file, &anonymous, at, "text", 4,
+				 FILE_SYNC4, &count),
+		0);
+}
+
+/* Told by its names, whichever it is changed by. */
+static void test_attributes(void **state)
+{
+	static const struct setattr set = {.mask = SETATTR_MODE, .mode = 0611};
+	struct fixture *f = *state;
+	struct nfsc_fh dir, file;
+
+	dir = make_dir(f, &f->root, "dir");
+	make(f, &dir, "x");
+	assert_int_equal(nfsc_lookup_path(f->other, "dir/x", &file), 0);
+	assert_int_equal(nfsc_link(f->other, &file, &f->root,
+				 name_from_str("link"), NULL),
+		0);
+	start(f, "", false, "READY 1");
+	append(f, &file, 0);
+	expect_all(f, "/ MODIFY link\n");
+	append(f, &file, 4);
+	expect_all(f, "/ MODIFY link\n");
+	assert_int_equal(nfsc_setattr(f->other, &file, NULL, &set), 0);
+	expect_all(f, "/ ATTRIB link\n");
+	/* One link less; that the directory changed with it is its affair. */
+	take_away(f, &dir, "x");
+	expect_all(f, "/ ATTRIB link\n");
+	assert_int_equal(nfsc_setattr(f->other, &dir, NULL, &set), 0);
+	expect_all(f, "/ ATTRIB dir\n");
+	assert_recalls(f, 0);
+}
+
+static void test_attributes_in_a_tree(void **state)
+{
+	struct fixture *f = *state;
+	struct nfsc_fh a, b, file;
+
+	a = make_dir(f, &f->root, "a");
+	b = make_dir(f, &f->root, "b");
+	make(f, &a, "x");
+	assert_int_equal(nfsc_lookup_path(f->other, "a/x", &file), 0);
+	start(f, "", true, "READY 3");
+	append(f, &file, 0);
+	expect_all(f, "/a/ MODIFY x\n");
+	move(f, &a, "x", &b, "y");
+	watching_expect(&f->watching, f->watching.told, "/b/ CREATE y");
+	append(f, &file, 4);
+	watching_expect(&f->watching, f->watching.told, "/b/ MODIFY y");
 	assert_recalls(f, 0);
 }
 
@@ -274,6 +334,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_changes),
 		TEST(test_links),
+		TEST(test_attributes),
+		TEST(test_attributes_in_a_tree),
 		TEST(test_burst),
 		TEST(test_tree),
 		TEST(test_chmod),
