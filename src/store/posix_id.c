@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -73,6 +74,25 @@ int posix_opened(struct posix *p, int fd)
 	return -EWOULDBLOCK;
 }
 
+/*
+ * ENOMEM is also what Linux says of a number whose file is gone while another
+ * one is being made under it (iget_locked()): soon it is ESTALE.
+ */
+#define BEING_MADE_TRIES 100
+
+static int open_handle(int root_fd, union kernel_handle *h)
+{
+	int fd = -1;
+
+	for (int i = 0; i < BEING_MADE_TRIES; i++) {
+		fd = open_by_handle_at(root_fd, &h->head, O_PATH | O_CLOEXEC);
+		if (fd >= 0 || errno != ENOMEM)
+			break;
+		sched_yield();
+	}
+	return fd;
+}
+
 int posix_id_open(struct posix *p, const struct fileid *id)
 {
 	union kernel_handle h;
@@ -81,8 +101,7 @@ int posix_id_open(struct posix *p, const struct fileid *id)
 	if (fd)
 		return fd;
 	caller_be_server(p->can_switch);
-	fd = open_by_handle_at(p->root_fd, &h.head, O_PATH | O_CLOEXEC);
-	fd = posix_opened(p, fd);
+	fd = posix_opened(p, open_handle(p->root_fd, &h));
 	return fd == -EINVAL ? -ESTALE : fd;
 }
 

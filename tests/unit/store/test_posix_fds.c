@@ -4,6 +4,7 @@
  * forgotten on the way, and what is open outlives its name.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -479,6 +480,49 @@ static void test_races(void **state)
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
+#define STALE_ROUNDS 1500
+
+static atomic_bool stop_making;
+
+/* Inode numbers that come free are used again at once. */
+static void *make_and_remove(void *arg)
+{
+	const char *path = arg;
+
+	while (!atomic_load(&stop_making)) {
+		int fd = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+
+		if (fd < 0)
+			break;
+		close(fd);
+		unlink(path);
+	}
+	return NULL;
+}
+
+/* The kernel says ENOMEM of a number that is just being given to another. */
+static void test_what_is_gone_is_stale_while_others_are_made(void **state)
+{
+	static char path[256];
+	pthread_t maker;
+
+	snprintf(path, sizeof(path), "%s", rig_path(&rig, "other"));
+	atomic_store(&stop_making, false);
+	assert_int_equal(
+		pthread_create(&maker, NULL, make_and_remove, path), 0);
+	for (int i = 0; i < STALE_ROUNDS; i++) {
+		struct fileid id =
+			rig_make(&rig, &rig.root, "f", OBJECT_FILE, 0);
+		struct attr attr;
+
+		posix_trim(rig.store, 0);
+		assert_int_equal(unlink(rig_path(&rig, "f")), 0);
+		assert_int_equal(store_getattr(rig.store, &id, &attr), -ESTALE);
+	}
+	atomic_store(&stop_making, true);
+	pthread_join(maker, NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -492,6 +536,7 @@ int main(void)
 		TEST(test_too_large_a_budget),
 		TEST(test_many_threads),
 		TEST(test_races),
+		TEST(test_what_is_gone_is_stale_while_others_are_made),
 		TEST(test_thousands_of_open_files),
 	};
 
