@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "nfs/change.h"
 
+#include <errno.h>
+
 #include "nfs/attrs.h"
 #include "nfs/errmap.h"
 #include "nfs/local.h"
@@ -96,6 +98,17 @@ static void tell_attrs(
 	}
 }
 
+/* The child cannot be read: because others removed it at once? */
+static void tell_gone(struct name_change *nc)
+{
+	struct attr attr;
+	bool gone = nc->c->fh.export->local_changes && nc->child.len &&
+		store_getattr(nc->store, &nc->child, &attr) == -ESTALE;
+
+	for (int i = 0; i < dirs_of(nc); i++)
+		nc->change[i].entry.is_gone = gone;
+}
+
 /* Only what was removed has none: the event is of the child else. */
 static void tell_type(struct name_change *nc, enum object_type type)
 {
@@ -125,6 +138,8 @@ static void children_end(struct name_change *nc, struct children *ch,
 		known = read_new_child(nc, &attr);
 	if (known)
 		tell_attrs(nc, dc, &attr);
+	else if (changed && attrs_are_wanted(nc, dc))
+		tell_gone(nc);
 	tell_type(nc, known ? attr.type : nc->child_type);
 }
 

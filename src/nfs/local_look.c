@@ -120,53 +120,54 @@ static struct change_entry entry_of(const struct found *f)
 		.type = f->child.len ? f->attr.type : OBJECT_NONE};
 }
 
-/*
- * What the holders want to know of a name that is there. False: it is gone
- * again, and a report of that will come.
- */
-static bool add_attrs(struct visit *v, struct dir_change *change)
+/* What the holders may want to know. */
+static nfsstat4 read_attrs(struct visit *v, struct dir_change *change)
 {
-	struct attr attr;
+	struct change_entry *entry = &change->entry;
+	nfsstat4 status = NFS4_OK;
 
-	if (change->kind == CHANGE_REMOVE_ENTRY ||
-		!dirchange_wants_attrs(&v->dc, 0))
-		return true;
-	if (attrs_read(v->server, v->d->export, &change->entry.child, &attr) !=
-		NFS4_OK)
-		return false;
-	change->entry.has_attr = true;
-	change->entry.attr = attr;
-	return true;
+	if (change->kind != CHANGE_REMOVE_ENTRY)
+		status = attrs_read(
+			v->server, v->d->export, &entry->child, &entry->attr);
+	if (status == NFS4_OK &&
+		store_getattr(v->store, &v->id, &change->dir_attr) < 0)
+		status = NFS4ERR_IO; /* or it is gone itself */
+	return status;
 }
 
-/* @change has kind and names. The section is left, if it is told. */
-static void tell(struct visit *v, struct dir_change *change)
+/*
+ * @change has kind and names. The section is left, if it is told. ESTALE: it
+ * is gone again, and a report of that will come.
+ */
+static nfsstat4 tell(struct visit *v, struct dir_change *change)
 {
 	struct dir_change *changes[2] = {change, NULL};
 	struct dirchange_plan plan = {
 		.kind = {change->kind}, .exact = {v->exact}};
+	nfsstat4 status = read_attrs(v, change);
 
-	if (store_getattr(v->store, &v->id, &change->dir_attr) < 0)
-		return; /* it is gone itself */
+	if (status != NFS4_OK)
+		return status;
 	plan.ctime_ns[0] = change->dir_attr.ctime_ns;
 	diroutside_admit(&v->dc, &plan);
 	change->has_dir_attr = dirchange_wants_dir_attrs(&v->dc, 0);
-	if (!add_attrs(v, change))
-		return;
+	change->entry.has_attr = change->kind != CHANGE_REMOVE_ENTRY &&
+		dirchange_wants_attrs(&v->dc, 0);
 	change->no_position = !dirchange_is_told(&v->dc, 0);
 	store_note_outside(v->store, &v->id, change);
 	diroutside_note_verifier(v->told, change);
 	dirchange_commit(&v->dc, changes, plan.ctime_ns);
 	counter_add(&v->server->local.told, 1);
+	return NFS4_OK;
 }
 
-static void tell_name(struct visit *v, const struct found *f)
+static nfsstat4 tell_name(struct visit *v, const struct found *f)
 {
 	struct dir_change change = {.entry = entry_of(f)};
 
 	switch (policy_outside_name(f->digest)) {
 	case DIFF_NONE:
-		return;
+		return NFS4_OK;
 	case DIFF_REMOVED:
 		change.kind = CHANGE_REMOVE_ENTRY;
 		break;
@@ -177,10 +178,10 @@ static void tell_name(struct visit *v, const struct found *f)
 	case DIFF_ADDED:
 		change.kind = CHANGE_ADD_ENTRY;
 	}
-	tell(v, &change);
+	return tell(v, &change);
 }
 
-static void tell_rename(
+static nfsstat4 tell_rename(
 	struct visit *v, const struct found *from, const struct found *to)
 {
 	struct dir_change change = {
@@ -192,7 +193,7 @@ static void tell_rename(
 
 	if (change.has_overwritten)
 		change.overwritten.name = to->name;
-	tell(v, &change);
+	return tell(v, &change);
 }
 
 /* ---- reports of names ---- */
@@ -201,15 +202,14 @@ static void look_at_one(struct local_dir *d, struct name name)
 {
 	struct found f;
 	struct visit v;
-	int err;
+	nfsstat4 status = NFS4ERR_IO;
 
 	if (!visit_begin(&v, d))
 		return;
-	err = find(&v, name, &f);
-	if (!err)
-		tell_name(&v, &f);
+	if (find(&v, name, &f) == 0)
+		status = tell_name(&v, &f);
 	visit_end(&v);
-	if (err)
+	if (status != NFS4_OK && status != NFS4ERR_STALE)
 		give_up(d);
 }
 
@@ -224,9 +224,8 @@ static bool look_at_rename(
 	if (!visit_begin(&v, d))
 		return true;
 	rename = find(&v, name, &from) == 0 && find(&v, new_name, &to) == 0 &&
-		policy_outside_is_rename(from.digest, to.digest);
-	if (rename)
-		tell_rename(&v, &from, &to);
+		policy_outside_is_rename(from.digest, to.digest) &&
+		tell_rename(&v, &from, &to) == NFS4_OK;
 	visit_end(&v);
 	return rename;
 }

@@ -92,6 +92,7 @@ static void admit_holder(struct dirchange *dc, int i, enum change_kind kind,
 		dc->wants[i].told = true;
 		dc->wants[i].attrs |= dirholder_wants_attrs(d);
 		dc->wants[i].dir_attrs |= dirholder_wants_dir_attrs(d);
+		dc->wants[i].order |= d->order_aware;
 		break;
 	case DIRDELEG_RECALL:
 		recall_in_the_way(dc, d, dirdeleg_recall_reason(d->granted));
@@ -215,12 +216,19 @@ static void tell_holder(struct dirchange *dc, struct deleg *d,
 {
 	struct dirdeleg_holder h = dirholder_of(d, dc->who, dc->via);
 
+	if (dc->confused && h.own && !h.order_aware &&
+		c->kind == CHANGE_ADD_ENTRY) {
+		recall_start_locked(d, RECALL_LOCAL_CHANGE);
+		return;
+	}
 	switch (dirdeleg_judge(&h, c->kind)) {
 	case DIRDELEG_NOTIFY:
 		dirholder_tell(d, c, e);
 		break;
 	case DIRDELEG_RECALL:
-		recall_start_locked(d, dirdeleg_recall_reason(d->granted));
+		recall_start_locked(d,
+			dc->by_others ? RECALL_LOCAL_CHANGE
+				      : dirdeleg_recall_reason(d->granted));
 		break;
 	default:
 		break;
@@ -235,6 +243,27 @@ static void tell_all(struct dirchange *dc, struct node *n,
 	scope_lock(&n->lock);
 	list_for_each_entry(d, &n->delegs, on_node)
 		tell_holder(dc, d, c, e);
+}
+
+/* Only what came of the directory's own attributes, to who covers them. */
+static void tell_dir_attrs(
+	struct dirchange *dc, struct node *n, const struct dir_change *c)
+{
+	const struct dir_change own = {
+		.kind = CHANGE_DIR_ATTRS,
+		.has_dir_attr = c->has_dir_attr,
+		.dir_attr = c->dir_attr,
+	};
+	struct dir_event *e = dirholder_event(dc->state, &own);
+	struct deleg *d;
+
+	lock_acquire(&n->lock);
+	list_for_each_entry(d, &n->delegs, on_node) {
+		if (dirholder_wants_dir_attrs(d))
+			tell_holder(dc, d, &own, e);
+	}
+	lock_release(&n->lock);
+	dir_event_put(e);
 }
 
 /* A colliding name's cookie moved: a change of its own, behind the entry's. */
@@ -257,14 +286,21 @@ static void commit_dir(
 {
 	struct node *n = dc->dir[i];
 	struct dir_event *e = NULL;
+	enum dirside_news news;
 
 	c->before = dc->before[i];
 	c->after = c->dir_attr.change = changeattr_end_node(n, ctime_ns);
-	dirside_apply(n, c);
+	news = dirside_apply(n, c, dc->wants[i].order);
+	dc->confused |= news == DIRSIDE_CONFUSED;
+	dc->by_others = !dc->who || dc->confused || news != DIRSIDE_SAME;
 	childattr_settle(dc->state, &c->entry);
-	if (dc->wants[i].told)
-		e = dirholder_event(dc->state, c);
-	tell_all(dc, n, c, e);
+	if (news == DIRSIDE_NOTHING) {
+		tell_dir_attrs(dc, n, c);
+	} else {
+		if (dc->wants[i].told)
+			e = dirholder_event(dc->state, c);
+		tell_all(dc, n, c, e);
+	}
 	if (c->verifier_moved)
 		tell_moved(dc, n, c);
 	dir_event_put(e);

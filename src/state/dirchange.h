@@ -35,9 +35,11 @@ struct dirchange {
 	bool blocked; /* the last admit failed */
 	bool held;    /* somebody has a delegation on one of the nodes */
 	struct {
-		bool told, attrs, dir_attrs;
-	} wants[2];    /* what the holders to be told need */
-	bool admitted; /* change values are between begin and end */
+		bool told, attrs, dir_attrs, order;
+	} wants[2];     /* what the holders to be told need */
+	bool by_others; /* what is told is not what we did ourselves */
+	bool confused;  /* ... nor is it the child that its mutator believes */
+	bool admitted;  /* change values are between begin and end */
 	struct changeattr_mark mark[2]; /* as of the begin */
 	uint64_t before[2];   /* change attributes of the directories */
 	uint64_t deadline_ms; /* how long to wait for recalls in all */

@@ -2,6 +2,7 @@
 #include "state/dirside.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/cleanup.h"
 #include "state/dirholder.h"
@@ -200,13 +201,122 @@ static void lose_told(struct node *n)
 	told_put(told);
 }
 
-void dirside_apply(struct node *n, const struct dir_change *change)
+/* It takes the place of what was told, or of nothing. */
+static bool fit_target(const struct told *told, struct dir_change *c)
+{
+	struct told_entry known;
+	bool had = c->has_overwritten;
+
+	c->has_overwritten = told_find(told, c->entry.name, &known);
+	if (c->has_overwritten == had)
+		return false;
+	c->overwritten = (struct change_entry){.cookie = COOKIE_NONE};
+	if (had)
+		return true;
+	c->overwritten.name = c->entry.name;
+	c->overwritten.cookie =
+		known.cookie != COOKIE_NONE ? known.cookie : c->entry.cookie;
+	return true;
+}
+
+static bool is_same_child(
+	const struct told_entry *known, const struct change_entry *entry)
+{
+	return !known->child || !entry->child.len ||
+		known->child == told_child(&entry->child);
+}
+
+/*
+ * Where it came from nobody was told, or of something else, which stays told:
+ * others took it away, so it will be looked at.
+ */
+static void add_instead(struct dir_change *c)
+{
+	c->kind = CHANGE_ADD_ENTRY;
+	c->old = (struct change_entry){.cookie = COOKIE_NONE};
+}
+
+/*
+ * There is nothing to tell of where it came to, which will be looked at: only
+ * that it left.
+ */
+static enum dirside_news fit_gone(const struct told *told, struct dir_change *c)
+{
+	struct told_entry known;
+
+	if (c->kind != CHANGE_RENAME_ENTRY ||
+		!told_find(told, c->old.name, &known))
+		return DIRSIDE_NOTHING;
+	c->kind = CHANGE_REMOVE_ENTRY;
+	c->entry = c->old;
+	c->has_overwritten = c->has_previous = c->last = false;
+	return DIRSIDE_ANOTHER;
+}
+
+static enum dirside_news fit(const struct told *told, struct dir_change *c)
+{
+	enum dirside_news news = DIRSIDE_SAME;
+	struct told_entry known;
+
+	if (c->entry.is_gone && c->kind != CHANGE_REMOVE_ENTRY)
+		return fit_gone(told, c);
+	switch (c->kind) {
+	case CHANGE_REMOVE_ENTRY:
+		if (!told_find(told, c->entry.name, &known))
+			return DIRSIDE_NOTHING;
+		return is_same_child(&known, &c->entry) ? DIRSIDE_SAME
+							: DIRSIDE_CONFUSED;
+	case CHANGE_RENAME_ENTRY:
+		if (!told_find(told, c->old.name, &known))
+			news = DIRSIDE_ANOTHER;
+		else if (!is_same_child(&known, &c->entry))
+			news = DIRSIDE_CONFUSED;
+		if (news != DIRSIDE_SAME)
+			add_instead(c);
+		/* fall through */
+	case CHANGE_ADD_ENTRY:
+		if (fit_target(told, c) && news == DIRSIDE_SAME)
+			news = DIRSIDE_ANOTHER;
+		/* fall through */
+	default:
+		return news;
+	}
+}
+
+/* @c was applied; where cookies are not known its place stays as it is. */
+static void fit_place(const struct told *told, struct dir_change *c)
+{
+	struct told_place place;
+	struct name name;
+
+	if (c->kind == CHANGE_REMOVE_ENTRY ||
+		!told_find_place(told, c->entry.cookie, &place))
+		return;
+	name = place.previous.name;
+	c->last = place.last;
+	c->has_previous = name.len > 0;
+	if (!c->has_previous)
+		return;
+	memcpy(c->previous_bytes, name.data, name.len);
+	c->previous = (struct name){.len = name.len, .data = c->previous_bytes};
+	c->previous_cookie = place.previous.cookie;
+}
+
+enum dirside_news dirside_apply(
+	struct node *n, struct dir_change *change, bool order)
 {
 	struct told *told = dirside_told(n);
+	enum dirside_news news;
 
 	if (!told)
-		return;
-	if (told_apply(told, change) < 0)
+		return DIRSIDE_SAME;
+	news = fit(told, change);
+	if (news == DIRSIDE_NOTHING)
+		told_note_verifier(told, change);
+	else if (told_apply(told, change) < 0)
 		lose_told(n);
+	else if (order)
+		fit_place(told, change);
 	told_put(told);
+	return news;
 }

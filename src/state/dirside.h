@@ -65,12 +65,24 @@ void dirside_join_locked(
 /* @d ended. What is left over is for dirside_spare_fini(), after unlocking. */
 void dirside_leave_locked(struct deleg *d, struct dirside_spare *left);
 
+/* What a change is to those who are told of it. */
+enum dirside_news {
+	DIRSIDE_SAME,     /* what it is */
+	DIRSIDE_ANOTHER,  /* it was made another one */
+	DIRSIDE_CONFUSED, /* so, since it moved another child than was told */
+	DIRSIDE_NOTHING,  /* what is gone they were never told of */
+};
+
 /*
- * Commit: @change happened in @n and is being told. A set that cannot follow
- * is dropped, and who relied on it for its children is recalled (resource).
- * Inside the change section; recall_kick() must follow.
+ * Commit: @change happened in @n and is being told. It may be about names that
+ * others made or removed meanwhile, which is told later: so it is made what it
+ * means to those who were told of all before it; with @order its position is
+ * one among the entries they know. A set that cannot follow is dropped, and who
+ * relied on it for its children is recalled (resource). Inside the change
+ * section; recall_kick() must follow.
  */
-void dirside_apply(struct node *n, const struct dir_change *change);
+enum dirside_news dirside_apply(
+	struct node *n, struct dir_change *change, bool order);
 
 /* The class of holders with @terms, or NULL. Under the node's lock. */
 struct childclass *dirside_find_class(

@@ -465,12 +465,17 @@ static int apply_entry(struct told *t, const struct dir_change *c)
 	return put_within(t, &entry, max);
 }
 
-int told_apply(struct told *t, const struct dir_change *change)
+void told_note_verifier(struct told *t, const struct dir_change *change)
 {
 	if (change->verifier_moved)
 		forget_cookies(t);
 	if (change->new_verifier)
 		t->verifier = change->new_verifier;
+}
+
+int told_apply(struct told *t, const struct dir_change *change)
+{
+	told_note_verifier(t, change);
 	switch (change->kind) {
 	case CHANGE_REMOVE_ENTRY:
 		told_remove(t, change->entry.name);
@@ -481,4 +486,32 @@ int told_apply(struct told *t, const struct dir_change *change)
 	default:
 		return 0;
 	}
+}
+
+/* ---- order ---- */
+
+bool told_find_place(
+	const struct told *t, uint64_t cookie, struct told_place *ret)
+{
+	uint32_t best = 0;
+
+	*ret = (struct told_place){.last = true};
+	if (cookie == COOKIE_NONE)
+		return false;
+	for (uint32_t i = 0; i < t->slots_used; i++) {
+		const struct told_slot *s = &t->slots[i];
+
+		if (s->name_len == 0)
+			continue;
+		if (s->cookie == COOKIE_NONE)
+			return false;
+		if (s->cookie > cookie)
+			ret->last = false;
+		else if (s->cookie < cookie &&
+			(!best || s->cookie > t->slots[best - 1].cookie))
+			best = i + 1;
+	}
+	if (best)
+		read_slot(t, best, &ret->previous);
+	return true;
 }

@@ -100,6 +100,22 @@ int told_apply(struct told *t, const struct dir_change *change);
 int told_index(struct told *t, struct childindex *index, struct node *dir);
 void told_unindex(struct told *t);
 
+/* Only what it did to the verifier, and so to cookies. */
+void told_note_verifier(struct told *t, const struct dir_change *change);
+
+/* Between which entries a cookie lies. */
+struct told_place {
+	struct told_entry previous; /* no name: it is the first */
+	bool last;
+};
+
+/*
+ * The place of @cookie among the others. Looks at all of them. False: nobody
+ * can say, because cookies are not known.
+ */
+bool told_find_place(
+	const struct told *t, uint64_t cookie, struct told_place *ret);
+
 /* Memory: of this set, and of all there are in this process. */
 size_t told_bytes(const struct told *t);
 uint64_t told_bytes_all(void);

@@ -37,6 +37,7 @@ struct change_entry {
 	struct fileid child;   /* len 0 when not known */
 	enum object_type type; /* of the child; OBJECT_NONE when not known */
 	bool has_attr;
+	bool is_gone;     /* others took it away at once: no attr to tell */
 	struct attr attr; /* the child's, as of the change */
 };
 

@@ -214,6 +214,131 @@ static void test_a_set_that_grew_too_large_is_dropped(void **state)
 	stage_fini(&st);
 }
 
+/* ---- what others did meanwhile (DD-23) ---- */
+
+struct fitting {
+	struct stage st;
+	struct content content;
+	struct client *c;
+	struct deleg *d;
+	struct node *n;
+};
+
+/* "a" and "b" were told. */
+static void fitting_init(struct fitting *f)
+{
+	struct fileid id = stage_dir(1);
+
+	stage_init(&f->st);
+	f->content = (struct content){.names = {"a", "b"}};
+	f->c = stage_client(&f->st, "a");
+	f->d = ask(f->c, ASK_ALL, true, &f->content);
+	f->n = node_find(f->st.w.state, &id);
+	assert_non_null(f->n);
+}
+
+static void fitting_fini(struct fitting *f)
+{
+	node_put(f->n);
+	deleg_put(f->d);
+	client_put(f->c);
+	stage_fini(&f->st);
+}
+
+static struct dir_change change_of(enum change_kind kind, const char *name)
+{
+	return (struct dir_change){
+		.kind = kind, .entry = {.name = name_from_str(name)}};
+}
+
+/* @child is what stage_dir() makes of it. */
+static struct dir_change rename_of(
+	const char *old, const char *name, unsigned child)
+{
+	struct dir_change c = change_of(CHANGE_RENAME_ENTRY, name);
+
+	c.entry.child = stage_dir(child);
+	c.old.name = name_from_str(old);
+	return c;
+}
+
+static void dd23_a_removal_of_what_nobody_knows(void **state)
+{
+	struct dir_change c = change_of(CHANGE_REMOVE_ENTRY, "x");
+	struct fitting f;
+
+	fitting_init(&f);
+	assert_int_equal(dirside_apply(f.n, &c, false), DIRSIDE_NOTHING);
+	c = change_of(CHANGE_REMOVE_ENTRY, "a");
+	assert_int_equal(dirside_apply(f.n, &c, false), DIRSIDE_SAME);
+	assert_false(is_told(&f.st, "a"));
+	fitting_fini(&f);
+}
+
+static void dd23_an_addition_over_what_is_still_known(void **state)
+{
+	struct dir_change c = change_of(CHANGE_ADD_ENTRY, "a");
+	struct fitting f;
+
+	fitting_init(&f);
+	assert_int_equal(dirside_apply(f.n, &c, false), DIRSIDE_ANOTHER);
+	assert_true(c.has_overwritten);
+	assert_true(name_equal(c.overwritten.name, c.entry.name));
+	/* The other way round: what it replaced nobody knew. */
+	c = change_of(CHANGE_ADD_ENTRY, "x");
+	c.has_overwritten = true;
+	assert_int_equal(dirside_apply(f.n, &c, false), DIRSIDE_ANOTHER);
+	assert_false(c.has_overwritten);
+	fitting_fini(&f);
+}
+
+static void dd23_a_renaming_of_what_nobody_knows(void **state)
+{
+	struct dir_change c = rename_of("x", "b", 200);
+	struct fitting f;
+
+	fitting_init(&f);
+	assert_int_equal(dirside_apply(f.n, &c, false), DIRSIDE_ANOTHER);
+	assert_int_equal(c.kind, CHANGE_ADD_ENTRY);
+	assert_true(c.has_overwritten);
+	fitting_fini(&f);
+}
+
+/* What was told of the old name is still to be told that it is gone. */
+static void dd23_a_renaming_of_what_was_replaced(void **state)
+{
+	struct dir_change c = rename_of("a", "c", 200);
+	struct fitting f;
+
+	fitting_init(&f);
+	assert_int_equal(dirside_apply(f.n, &c, false), DIRSIDE_CONFUSED);
+	assert_int_equal(c.kind, CHANGE_ADD_ENTRY);
+	assert_true(is_told(&f.st, "a") && is_told(&f.st, "c"));
+	c = rename_of("b", "d", 101);
+	assert_int_equal(dirside_apply(f.n, &c, false), DIRSIDE_SAME);
+	assert_false(is_told(&f.st, "b"));
+	fitting_fini(&f);
+}
+
+/* Whether something else is there now will be looked at. */
+static void dd23_what_was_taken_away_at_once(void **state)
+{
+	struct dir_change c = change_of(CHANGE_ADD_ENTRY, "x");
+	struct fitting f;
+
+	fitting_init(&f);
+	c.entry.is_gone = true;
+	assert_int_equal(dirside_apply(f.n, &c, false), DIRSIDE_NOTHING);
+	assert_false(is_told(&f.st, "x"));
+	c = rename_of("a", "b", 100);
+	c.entry.is_gone = true;
+	assert_int_equal(dirside_apply(f.n, &c, false), DIRSIDE_ANOTHER);
+	assert_int_equal(c.kind, CHANGE_REMOVE_ENTRY);
+	assert_true(name_equal(c.entry.name, name_from_str("a")));
+	assert_true(!is_told(&f.st, "a") && is_told(&f.st, "b"));
+	fitting_fini(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -222,6 +347,11 @@ int main(void)
 		cmocka_unit_test(test_no_sample_for_a_refusal),
 		cmocka_unit_test(test_too_large_or_failing_is_granted_without),
 		cmocka_unit_test(test_a_set_that_grew_too_large_is_dropped),
+		cmocka_unit_test(dd23_a_removal_of_what_nobody_knows),
+		cmocka_unit_test(dd23_an_addition_over_what_is_still_known),
+		cmocka_unit_test(dd23_a_renaming_of_what_nobody_knows),
+		cmocka_unit_test(dd23_a_renaming_of_what_was_replaced),
+		cmocka_unit_test(dd23_what_was_taken_away_at_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -272,6 +272,36 @@ static void test_walk_may_remove(void **state)
 }
 
 /* What ten thousand entries with names of 12 bytes take. */
+static void set_cookie(struct told *t, const char *name, uint64_t cookie)
+{
+	struct told_entry e = {
+		.name = name_from_str(name), .child = 1, .cookie = cookie};
+
+	assert_int_equal(told_set(t, &e), 0);
+}
+
+static void test_places(void **state)
+{
+	struct told *t = told_new(10);
+	struct told_place place;
+
+	assert_true(told_find_place(t, 5, &place));
+	assert_true(place.last && place.previous.name.len == 0);
+	set_cookie(t, "c", 30);
+	set_cookie(t, "a", 10);
+	set_cookie(t, "b", 20);
+	assert_true(told_find_place(t, 20, &place));
+	assert_true(name_equal(place.previous.name, name_from_str("a")));
+	assert_false(place.last);
+	assert_true(told_find_place(t, 31, &place));
+	assert_int_equal(place.previous.cookie, 30);
+	assert_true(place.last);
+	assert_false(told_find_place(t, COOKIE_NONE, &place));
+	set_cookie(t, "d", COOKIE_NONE);
+	assert_false(told_find_place(t, 20, &place));
+	told_put(t);
+}
+
 static void test_memory(void **state)
 {
 	const unsigned count = 10000;
@@ -296,6 +326,7 @@ int main(void)
 		cmocka_unit_test(test_changes),
 		cmocka_unit_test(test_against_a_list),
 		cmocka_unit_test(test_walk_may_remove),
+		cmocka_unit_test(test_places),
 		cmocka_unit_test(test_memory),
 	};
 
