@@ -18,7 +18,10 @@
  *	prop_match	events of a holder against the spy's changes
  *	prop_attrs	attributes it was told against those that are true
  *	prop_recall	why it was recalled
+ *	prop_probe	waiting until everything is told
  *	prop_quiet	quiet points: everything told? then checks
+ *	prop_actor	who changes the same directories behind the server's back
+ *	prop_deeds	... and how
  *	prop_report	counts, and what the test did
  */
 #ifndef TESTS_PROP_H
@@ -35,6 +38,7 @@
 #include "client/dircache.h"
 #include "client/nfsc_files.h"
 #include "client/nfsc_ops.h"
+#include "prop_actor.h"
 #include "spy.h"
 #include "state/deleg.h"
 #include "testserver.h"
@@ -44,13 +48,18 @@
 #define EXPORTS 2 /* of the same files, with --overlap */
 #define NAMES   20
 /* Of those: two that share a cookie with others, in a narrow hash. */
-#define RARE       2
-#define NAME_QUIET NAMES /* made and removed at quiet points */
+#define RARE 2
+/* Made and removed at quiet points: through NFS, and behind its back. */
+#define NAME_QUIET NAMES
+#define NAME_LOCAL (NAMES + 1)
+#define ALL_NAMES  (NAMES + 2)
 
 /* Directories by what is wanted and done there, see prop_terms.c. */
 #define TOP_SETATTR 5 /* its own attributes change now and then */
 #define TOP_PARTIAL 6 /* not all want to hear of all changes */
 #define TOP_RECALL  7 /* some want to hear of none */
+
+_Static_assert(LOCAL_TOPS == TOPS && LOCAL_NAMES == ALL_NAMES, "the same");
 
 /* ---- weather ---- */
 
@@ -78,6 +87,7 @@ struct weather {
 	uint32_t queue_events; /* 0: as many as usual */
 	uint32_t max_delegs;   /* same */
 	bool store_fails;
+	bool reports_lost; /* of local changes, on the memory store */
 	uint16_t permille[PEERS][MISCHIEFS];
 };
 
@@ -120,12 +130,14 @@ enum evidence {
 	EVIDENCE_MOVED = 1 << 1,     /* a verifier */
 	EVIDENCE_DOOMED = 1 << 2,    /* somebody was about to remove it */
 	EVIDENCE_SET = 1 << 3,       /* ... to set its own attributes */
+	EVIDENCE_LOCAL = 1 << 4,     /* an uncovered local change */
 };
 
 /* Of an entry of a model. */
 struct known {
-	uint64_t snap; /* seq of which its attributes are */
-	bool unsure;   /* its attributes, after a change of its own */
+	uint64_t snap;    /* seq of which its attributes are */
+	int64_t since_ns; /* the beginning of that period */
+	bool unsure;      /* its attributes, after a change of its own */
 };
 
 struct hold {
@@ -135,6 +147,7 @@ struct hold {
 	int via; /* export */
 	struct nfsc_fh fh;
 	struct fileid dir;
+	uint64_t inode; /* of it */
 	struct terms terms;
 	struct nfsc_deleg_want want;
 	struct nfsc_deleg deleg;
@@ -145,6 +158,7 @@ struct hold {
 	bool lost;       /* ended without DELEGRETURN: tail may be missing */
 	bool probed;     /* this quiet point made changes that it hears of */
 	bool quiet_told; /* ... and was told of the last one */
+	bool local_probed, local_made, local_unmade; /* the same, locally */
 	struct list events;
 	unsigned nentries;     /* of them: changes of entries */
 	struct dircache *live; /* ordered ones: fed as events come */
@@ -164,7 +178,7 @@ struct hold {
 	bool unsure;  /* of cookies, after its own change moved some */
 	bool counted; /* its recall */
 	unsigned evidence;
-	struct known known[NAMES + 1];
+	struct known known[ALL_NAMES];
 	uint64_t filled; /* seq when its listing began */
 	uint64_t looked; /* seq when it last knew what it did itself */
 };
@@ -200,6 +214,7 @@ struct counts {
 	uint64_t models, listings, entries, attrs, dir_attrs;
 	uint64_t recalls[RECALL_REASONS];
 	uint64_t quiet_points, verifier_moves;
+	uint64_t local_acts, local_told;
 };
 
 struct options {
@@ -208,6 +223,7 @@ struct options {
 	unsigned ops_per_period, periods_per_phase;
 	const char *fault;
 	bool overlap; /* two exports of the same files */
+	bool local;   /* others change them behind the server's back */
 	bool narrow;  /* the cookie hash has 8 bits */
 	bool verbose;
 };
@@ -220,10 +236,11 @@ struct world {
 	struct nfsc *referee; /* makes directories, quiet points */
 	struct nfsc_fh roots[EXPORTS], tops[EXPORTS][TOPS];
 	struct terms terms[PEERS][TOPS];
-	char names[NAMES + 1][NAME_LEN_MAX + 1];
+	char names[ALL_NAMES][NAME_LEN_MAX + 1];
 	pthread_barrier_t barrier;
 	bool over; /* read by peers after the barrier */
 	unsigned period, phase;
+	int64_t began_ns; /* this period, by the clock that stamps files */
 	struct counts counts;
 	/* Of this phase: recalls by reason, and ends that may have been. */
 	uint64_t recalls_seen[RECALL_REASONS], recalls_maybe;
@@ -237,6 +254,9 @@ _Noreturn void prop_fail(const struct world *w, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
 struct fileid prop_fileid(struct world *w, const struct nfsc_fh *fh);
+
+/* Its inode number, asked of the store itself; 0: it is gone. */
+uint64_t prop_inode(struct world *w, const struct fileid *id);
 
 uint64_t prop_below(struct peer *p, uint64_t bound);
 
@@ -436,11 +456,29 @@ struct deleg *recall_find(struct hold *h);
 /* The server's reason for the recall of @h; -1: it has ended there. */
 int recall_reason_of(struct hold *h);
 
+/* Did somebody, on either side, set about removing its directory? */
+bool recall_is_doomed(const struct hold *h);
+
 /* At a quiet point, before the spy forgets. */
 void recall_account(struct world *w, struct hold *h);
 
 /* At the end of a phase: the server counted what was seen, and no more. */
 void recall_check_totals(struct world *w);
+
+/* ---- prop_probe ---- */
+
+/* Wait for all returns and revocations under way. */
+void probe_wait(struct world *w);
+
+/*
+ * Make last changes where somebody hears of them, and wait until they are told:
+ * behind the server's back, and through it.
+ */
+void probe_locally(struct world *w);
+void probe_all(struct world *w);
+
+/* It went with its directory, without a word. Under the peer's lock. */
+void probe_lose(struct hold *h);
 
 /* ---- prop_quiet ---- */
 

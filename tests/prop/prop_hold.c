@@ -49,6 +49,7 @@ static struct hold *hold_new(struct peer *p, int top, int via,
 	h->via = via;
 	h->fh = *dir;
 	h->dir = prop_fileid(p->world, dir);
+	h->inode = prop_inode(p->world, &h->dir);
 	h->terms = *terms;
 	h->reason = -1;
 	list_init(&h->events);
@@ -190,6 +191,8 @@ static int fill(struct hold *h)
 	bitmap4_set(&attrs, FATTR4_FILEID);
 	bitmap4_set(&attrs, FATTR4_FILEHANDLE);
 	h->filled = h->looked = spy_seq();
+	for (int i = 0; i < ALL_NAMES; i++)
+		h->known[i].since_ns = p->world->began_ns;
 	do {
 		page = (struct nfsc_page){.cookie = 0};
 		err = list_once(p->client, &h->fh, &attrs, &l, &page);
@@ -344,9 +347,15 @@ static void note_kind(struct hold *h, const struct dircache_change *change)
 	case CHANGE_REMOVE_ENTRY:
 		h->quiet_told |=
 			name_equal(entry->name, prop_name(w, NAME_QUIET));
+		h->local_unmade |=
+			name_equal(entry->name, prop_name(w, NAME_LOCAL));
 		h->nentries++;
 		break;
 	case CHANGE_ADD_ENTRY:
+		h->local_made |=
+			name_equal(entry->name, prop_name(w, NAME_LOCAL));
+		h->nentries++;
+		break;
 	case CHANGE_RENAME_ENTRY:
 		h->nentries++;
 		break;
@@ -472,7 +481,7 @@ static void check_end(const struct hold *h, int status)
 		(status == NFS4ERR_EXPIRED || status == NFS4ERR_BAD_STATEID))
 		return;
 	if ((status == NFS4ERR_STALE || status == NFS4ERR_BAD_STATEID) &&
-		(spy_doomed(&h->dir) || weather_is_lenient(p)))
+		(recall_is_doomed(h) || weather_is_lenient(p)))
 		return;
 	if (status == NFS4ERR_IO && p->world->weather.store_fails)
 		return;

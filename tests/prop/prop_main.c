@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- *	prop_dirdeleg [--posix] [--overlap] [--fault NAME] [--ops N] [--seed N]
- *		[--verbose]
+ *	prop_dirdeleg [--posix] [--overlap] [--local] [--fault NAME] [--ops N]
+ *		[--seed N] [--verbose]
  *
- * With --overlap there are two exports of the same files. NAME is one of
+ * With --overlap there are two exports of the same files, with --local others
+ * change them behind the server's back. NAME is one of
  * prop_weather.c's, "mixed" is all of them in turn. PROP_OPS and PROP_SEED
  * overrule the options, for long runs of what CI runs for a moment.
  * What threads do depends on their timing, so a seed repeats the choices and
  * not always the failure.
  *
  * Rows: DD-02, DD-03, DD-04, DD-05, DD-06, DD-07, DD-08, DD-17, DD-19, DD-21,
- * DD-22, DD-24.
+ * DD-22, DD-23, DD-24.
  */
 #include "prop.h"
 
@@ -58,6 +59,15 @@ struct fileid prop_fileid(struct world *w, const struct nfsc_fh *fh)
 	if (fh_decode(w->server.server, &wire, &decoded) != NFS4_OK)
 		prop_fail(w, "a filehandle that is none of the server's");
 	return decoded.id;
+}
+
+uint64_t prop_inode(struct world *w, const struct fileid *id)
+{
+	struct attr attr;
+
+	if (store_getattr(w->server.below, id, &attr) < 0 || attr.nlink == 0)
+		return 0;
+	return attr.inode;
 }
 
 uint64_t prop_below(struct peer *p, uint64_t bound)
@@ -148,10 +158,54 @@ static void begin_phase(struct world *w)
 	spy_clear();
 }
 
+/* ---- local changes ---- */
+
+static void describe_place(struct world *w, struct local_job *job)
+{
+	for (int i = 0; i < TOPS; i++) {
+		struct fileid id = prop_fileid(w, &w->tops[0][i]);
+
+		job->top[i].id = id;
+		if (w->options.posix_path)
+			snprintf(job->path[i], LOCAL_PATH, "%s/top-%u-%d",
+				w->options.posix_path, w->phase, i);
+	}
+	memcpy(job->names, w->names, sizeof(job->names));
+	job->nnames = NAMES;
+	job->nrare = w->options.narrow ? RARE : 0;
+	job->store = w->server.below;
+	job->loses = w->weather.reports_lost;
+}
+
+static void begin_local(struct world *w)
+{
+	struct local_job *job;
+
+	if (!w->options.local)
+		return;
+	job = actor_job();
+	describe_place(w, job);
+	job->task = LOCAL_ACT;
+	job->seed = w->options.seed + w->counts.quiet_points * 7919;
+	job->acts = w->options.ops_per_period / 10;
+	actor_begin();
+}
+
+static void end_local(struct world *w)
+{
+	if (w->options.local)
+		actor_end();
+}
+
+/* ---- */
+
 static void run_period(struct world *w)
 {
+	w->began_ns = (int64_t)clock_file_ns(&w->server.clock);
 	pthread_barrier_wait(&w->barrier);
+	begin_local(w);
 	pthread_barrier_wait(&w->barrier);
+	end_local(w);
 	quiet_point(w);
 }
 
@@ -185,7 +239,11 @@ static void start(struct world *w)
 {
 	struct testserver_options options = {
 		.posix_path = w->options.posix_path,
-		.overlap = w->options.overlap};
+		.overlap = w->options.overlap,
+		.local_changes = w->options.local};
+
+	if (w->options.local)
+		actor_init(w->options.posix_path);
 
 	testserver_start(&w->server, &options);
 	pthread_barrier_init(&w->barrier, NULL, PEERS + 1);
@@ -201,6 +259,7 @@ static void stop(struct world *w)
 		peer_stop(&w->peers[i]);
 	pthread_barrier_destroy(&w->barrier);
 	testserver_stop(&w->server);
+	actor_fini();
 	spy_fini();
 }
 
@@ -223,7 +282,8 @@ static bool parse(int argc, char **argv, struct options *o)
 {
 	static const struct option longs[] = {
 		{"posix", no_argument, NULL, 'p'},
-		{"overlap", no_argument, NULL, 'l'},
+		{"overlap", no_argument, NULL, 't'},
+		{"local", no_argument, NULL, 'l'},
 		{"fault", required_argument, NULL, 'f'},
 		{"ops", required_argument, NULL, 'o'},
 		{"seed", required_argument, NULL, 's'},
@@ -236,8 +296,10 @@ static bool parse(int argc, char **argv, struct options *o)
 	while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
 		if (c == 'p')
 			posix = true;
-		else if (c == 'l')
+		else if (c == 't')
 			o->overlap = true;
+		else if (c == 'l')
+			o->local = true;
 		else if (c == 'f')
 			o->fault = optarg;
 		else if (c == 'o')
@@ -302,11 +364,12 @@ int main(int argc, char **argv)
 		w.options.posix_path = make_export(path, sizeof(path));
 	w.options.ops = env_number("PROP_OPS", w.options.ops);
 	w.options.seed = env_number("PROP_SEED", w.options.seed);
-	printf("prop_dirdeleg%s%s%s --fault %s --ops %" PRIu64
+	printf("prop_dirdeleg%s%s%s%s --fault %s --ops %" PRIu64
 	       " --seed %" PRIu64 "\n",
 		w.options.narrow ? "_narrow" : "",
 		w.options.posix_path ? " --posix" : "",
-		w.options.overlap ? " --overlap" : "", w.options.fault,
+		w.options.overlap ? " --overlap" : "",
+		w.options.local ? " --local" : "", w.options.fault,
 		w.options.ops, w.options.seed);
 	fflush(stdout);
 	start(&w);
@@ -314,6 +377,7 @@ int main(int argc, char **argv)
 	while (w.ops < w.options.ops)
 		run_phase(&w);
 	report_print(&w, now() - began);
+	fflush(stdout);
 	stop(&w);
 	if (w.options.posix_path)
 		remove_export(path);

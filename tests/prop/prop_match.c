@@ -18,12 +18,29 @@
 
 enum where { SURELY_IN, MAYBE, SURELY_OUT };
 
+enum answer { NO, YES, UNKNOWN };
+
+/* What the event of a change must be. */
+struct form {
+	enum answer comes;      /* at all */
+	enum answer renames;    /* or adds, when it was a renaming */
+	enum answer overwrites; /* what was told before */
+};
+
+/* A change that a holder may hear of. */
+struct heard {
+	struct spy_change *change;
+	struct form form;
+	struct event *told; /* NULL: it was not */
+};
+
 struct match {
 	struct world *w;
 	struct hold *h;
-	struct spy_change **heard; /* that it may hear of, in order */
-	struct event **events;     /* of entries */
+	struct heard *heard;   /* in order */
+	struct event **events; /* of entries */
 	size_t nheard;
+	enum answer there[ALL_NAMES]; /* for those who were told so far */
 };
 
 /* ---- what a hold hears of ---- */
@@ -47,6 +64,9 @@ static enum where where_is(const struct hold *h, const struct spy_change *c)
 
 	if (was_over(c, &h->asked))
 		return SURELY_OUT;
+	/* Noted inside its section: when it was over nobody knows. */
+	if (c->local && (h->recalled || h->state == HOLD_ENDED))
+		return MAYBE;
 	if (ended && c->seq > h->returned)
 		return SURELY_OUT;
 	if (c->seq <= h->granted)
@@ -68,12 +88,113 @@ static void check_uncovered(
 	bool held = c->seq > h->granted && !h->lost &&
 		(h->state != HOLD_ENDED || c->seq <= h->returning.seq);
 
-	if (held && !hold_covers(h, c->kind) && !hold_is_own(h, c->who))
+	if (held && !c->local && !hold_covers(h, c->kind) &&
+		!hold_is_own(h, c->who))
 		prop_fail(w,
 			"client %d, top %d: change %d of \"%.*s\" by %d "
 			"(%" PRIu64 ") while it was held without it",
 			h->peer->index, h->top, c->kind, (int)c->name.len,
 			c->name.bytes, c->who, c->seq);
+}
+
+/* ---- what is told of a change ---- */
+
+static enum answer answer_of(bool yes)
+{
+	return yes ? YES : NO;
+}
+
+/* What a name is to those who were told, by an index that may be -1. */
+static enum answer *there(struct match *m, const struct spy_name *name)
+{
+	int i = prop_name_index(m->w, spy_name(name));
+
+	return i < 0 ? NULL : &m->there[i];
+}
+
+static enum answer is_there(struct match *m, const struct spy_name *name)
+{
+	const enum answer *is = there(m, name);
+
+	return is ? *is : UNKNOWN;
+}
+
+static void set_there(
+	struct match *m, const struct spy_name *name, enum answer answer)
+{
+	enum answer *is = there(m, name);
+
+	if (is)
+		*is = answer;
+}
+
+/* Others may have put something else in its place. */
+static bool is_doubtful(const struct match *m, const struct spy_name *name)
+{
+	return actor_did(
+		LOCAL_NAME, m->h->inode, prop_name_index(m->w, spy_name(name)));
+}
+
+/* What is there for a holder at the begin: its model says so, once settled. */
+static void begin_there(struct match *m)
+{
+	struct dircache_entry entry;
+
+	for (int i = 0; i < ALL_NAMES; i++)
+		m->there[i] = !m->h->settled
+			? UNKNOWN
+			: answer_of(dircache_find(
+				  m->h->model, prop_name(m->w, i), &entry));
+}
+
+/* Others may have taken away at once what a client put there. */
+static bool is_vague(const struct match *m, const struct spy_change *c)
+{
+	return m->w->options.local && !c->local &&
+		c->kind != CHANGE_REMOVE_ENTRY && is_doubtful(m, &c->name);
+}
+
+static void move_on(struct match *m, const struct spy_change *c)
+{
+	if (c->kind == CHANGE_RENAME_ENTRY)
+		set_there(m, &c->old,
+			!c->local && is_doubtful(m, &c->old) ? UNKNOWN : NO);
+	set_there(m, &c->name,
+		c->kind == CHANGE_REMOVE_ENTRY ? NO
+			: is_vague(m, c)       ? UNKNOWN
+					       : YES);
+}
+
+/*
+ * Others may have made or removed what a change of ours is about, and that is
+ * told later, if it is still to be told then. So an event says what the change
+ * means to those who were told of all before it.
+ */
+static struct form form_of(struct match *m, const struct spy_change *c)
+{
+	struct form f = {.comes = YES,
+		.renames = YES,
+		.overwrites = answer_of(c->has_overwritten)};
+
+	if (!m->w->options.local || c->local)
+		return f;
+	if (c->kind == CHANGE_REMOVE_ENTRY)
+		f.comes = is_there(m, &c->name);
+	else
+		f.overwrites = is_there(m, &c->name);
+	if (c->kind == CHANGE_RENAME_ENTRY)
+		f.renames = is_doubtful(m, &c->old) ? UNKNOWN
+						    : is_there(m, &c->old);
+	if (f.renames != YES && !hold_covers(m->h, CHANGE_ADD_ENTRY))
+		f.comes = UNKNOWN; /* it is recalled for that */
+	if (is_vague(m, c))
+		f.comes = UNKNOWN;
+	return f;
+}
+
+static bool may_be(enum answer answer, bool yes)
+{
+	return answer == UNKNOWN || answer == answer_of(yes);
 }
 
 /* ---- one event, one change ---- */
@@ -83,34 +204,45 @@ static bool same(const struct spy_name *n, struct name name)
 	return name_equal(spy_name(n), name);
 }
 
-static const char *wrong_names(
-	const struct spy_change *c, const struct dircache_change *e)
+static bool has_kind(const struct spy_change *c, const struct form *f,
+	const struct dircache_change *e)
 {
-	if (e->kind != c->kind)
+	if (c->kind != CHANGE_RENAME_ENTRY)
+		return e->kind == c->kind;
+	if (e->kind == CHANGE_REMOVE_ENTRY)
+		return f->comes == UNKNOWN; /* all that is left of it */
+	if (e->kind != CHANGE_RENAME_ENTRY && e->kind != CHANGE_ADD_ENTRY)
+		return false;
+	return may_be(f->renames, e->kind == CHANGE_RENAME_ENTRY);
+}
+
+/* Of a renaming only that it left. */
+static bool is_left(const struct spy_change *c, const struct dircache_change *e)
+{
+	return c->kind == CHANGE_RENAME_ENTRY && e->kind == CHANGE_REMOVE_ENTRY;
+}
+
+static const char *wrong_names(const struct spy_change *c, const struct form *f,
+	const struct dircache_change *e)
+{
+	if (!has_kind(c, f, e))
 		return "kind";
-	if (!same(&c->name, e->entry.name))
+	if (!same(is_left(c, e) ? &c->old : &c->name, e->entry.name))
 		return "name";
-	if (c->kind == CHANGE_RENAME_ENTRY && !same(&c->old, e->old.name))
+	if (is_left(c, e))
+		return NULL;
+	if (e->kind == CHANGE_RENAME_ENTRY && !same(&c->old, e->old.name))
 		return "old name";
-	if (c->has_overwritten != e->has_overwritten)
+	if (!may_be(f->overwrites, e->has_overwritten))
 		return "overwritten or not";
-	if (c->has_overwritten && !same(&c->name, e->overwritten.name))
+	if (e->has_overwritten && !same(&c->name, e->overwritten.name))
 		return "overwritten name";
 	return NULL;
 }
 
-static const char *wrong_order(
+static const char *wrong_position(
 	const struct spy_change *c, const struct dircache_change *e)
 {
-	if (c->cookie == COOKIE_NONE || e->entry.cookie != c->cookie)
-		return "cookie";
-	if (c->kind == CHANGE_REMOVE_ENTRY)
-		return NULL;
-	if (c->kind == CHANGE_RENAME_ENTRY && e->old.cookie != c->old_cookie)
-		return "old cookie";
-	if (c->has_overwritten &&
-		e->overwritten.cookie != c->overwritten_cookie)
-		return "overwritten cookie";
 	if (c->has_previous != e->has_previous)
 		return "previous entry or none";
 	if (c->has_previous && !same(&c->previous, e->previous))
@@ -120,6 +252,24 @@ static const char *wrong_order(
 	return c->last != e->last ? "last flag" : NULL;
 }
 
+/* Among entries that are told later the model has to know its place. */
+static const char *wrong_order(const struct match *m,
+	const struct spy_change *c, const struct dircache_change *e)
+{
+	uint64_t cookie = is_left(c, e) ? c->old_cookie : c->cookie;
+
+	if (cookie == COOKIE_NONE || e->entry.cookie != cookie)
+		return "cookie";
+	if (e->kind == CHANGE_REMOVE_ENTRY)
+		return NULL;
+	if (e->kind == CHANGE_RENAME_ENTRY && e->old.cookie != c->old_cookie)
+		return "old cookie";
+	if (c->has_overwritten && e->has_overwritten &&
+		e->overwritten.cookie != c->overwritten_cookie)
+		return "overwritten cookie";
+	return m->w->options.local ? NULL : wrong_position(c, e);
+}
+
 static const char *wrong_attrs(const struct match *m,
 	const struct spy_change *c, const struct dircache_change *e)
 {
@@ -127,7 +277,7 @@ static const char *wrong_attrs(const struct match *m,
 	struct nfsc_fh fh;
 	struct fileid id;
 
-	if (c->kind == CHANGE_REMOVE_ENTRY)
+	if (e->kind == CHANGE_REMOVE_ENTRY)
 		return NULL;
 	bitmap4_clear(&want, FATTR4_TIME_CREATE); /* not every store has it */
 	if (!bitmap4_subset(&want, &e->entry.mask) ||
@@ -140,28 +290,33 @@ static const char *wrong_attrs(const struct match *m,
 	return fileid_equal(&id, &c->child) ? NULL : "filehandle";
 }
 
-static const char *wrong(const struct match *m, const struct spy_change *c,
+static const char *wrong(const struct match *m, const struct heard *heard,
 	const struct event *event)
 {
 	const struct dircache_change *e = &event->change;
-	const char *what = wrong_names(c, e);
+	const struct spy_change *c = heard->change;
+	const char *what = wrong_names(c, &heard->form, e);
 
 	if (!what && hold_is_ordered(m->h))
-		what = wrong_order(c, e);
+		what = wrong_order(m, c, e);
 	return what ? what : wrong_attrs(m, c, e);
 }
 
 /* ---- the run ---- */
 
-static void show_change(const struct match *m, const struct spy_change *c)
+static void show_change(const struct match *m, const struct heard *heard)
 {
 	static const char *const where[] = {"in", "maybe", "out"};
+	const struct spy_change *c = heard->change;
 
 	fprintf(stderr,
-		"  %" PRIu64 " %s by %d: kind %d \"%.*s\" old \"%.*s\"%s\n",
-		c->seq, where[where_is(m->h, c)], c->who, c->kind,
-		(int)c->name.len, c->name.bytes, (int)c->old.len, c->old.bytes,
-		c->has_overwritten ? " overwrites" : "");
+		"  %" PRIu64 " %s by %d%s: kind %d \"%.*s\" old \"%.*s\"%s, "
+		"told: %d renames: %d overwrites: %d\n",
+		c->seq, where[where_is(m->h, c)], c->who,
+		c->local ? " (local)" : "", c->kind, (int)c->name.len,
+		c->name.bytes, (int)c->old.len, c->old.bytes,
+		c->has_overwritten ? " overwrites" : "", heard->form.comes,
+		heard->form.renames, heard->form.overwrites);
 }
 
 static void show(const struct match *m)
@@ -177,7 +332,7 @@ static void show(const struct match *m)
 		h->recalled, h->reason, h->lost, h->asked.seq, h->granted,
 		h->returning.seq, h->returned);
 	for (size_t i = 0; i < m->nheard; i++)
-		show_change(m, m->heard[i]);
+		show_change(m, &m->heard[i]);
 	fprintf(stderr, "told:\n");
 	list_for_each_entry(e, &h->events, link) {
 		const struct dircache_change *c = &e->change;
@@ -189,41 +344,59 @@ static void show(const struct match *m)
 	}
 }
 
+/* Can what is not told be outside of the run, or not worth an event? */
+static bool may_be_untold(const struct match *m, const struct heard *heard)
+{
+	return heard->form.comes != YES ||
+		where_is(m->h, heard->change) != SURELY_IN;
+}
+
+/* One within the run: is it the next of the events? */
+static const char *take(const struct match *m, struct heard *heard, size_t *n)
+{
+	const char *what = "a gap, or too much";
+
+	if (heard->form.comes != NO &&
+		where_is(m->h, heard->change) != SURELY_OUT)
+		what = wrong(m, heard, m->events[*n]);
+	if (!what)
+		heard->told = m->events[(*n)++];
+	else if (heard->form.comes != YES)
+		what = NULL;
+	return what;
+}
+
 /* Is what was told the run that begins at @from? How far is it right? */
 static bool fits(
 	const struct match *m, size_t from, size_t *right, const char **what)
 {
-	size_t n = m->h->nentries;
-
 	*right = 0;
 	*what = "a gap, or too much";
-	if (from + n > m->nheard)
-		return false;
 	for (size_t i = 0; i < m->nheard; i++) {
-		bool in = i >= from && i < from + n;
-		enum where where = where_is(m->h, m->heard[i]);
+		struct heard *heard = &m->heard[i];
 
-		if (where == (in ? SURELY_OUT : SURELY_IN))
-			return false;
-		if (!in)
+		heard->told = NULL;
+		if (i < from || *right == m->h->nentries) {
+			if (!may_be_untold(m, heard))
+				return false;
 			continue;
-		*what = wrong(m, m->heard[i], m->events[i - from]);
+		}
+		*what = take(m, heard, right);
 		if (*what)
 			return false;
 		*what = "a gap, or too much";
-		++*right;
 	}
-	return true;
+	return *right == m->h->nentries;
 }
 
-static size_t find_run(const struct match *m)
+static void find_run(const struct match *m)
 {
 	const char *what, *best_what = "nothing like it";
 	size_t right, best = 0;
 
-	for (size_t from = 0; from + m->h->nentries <= m->nheard; from++) {
+	for (size_t from = 0; from <= m->nheard; from++) {
 		if (fits(m, from, &right, &what))
-			return from;
+			return;
 		if (right >= best) {
 			best = right;
 			best_what = what;
@@ -257,9 +430,9 @@ static void note_snap(
 	if (!has_attrs)
 		*to = from ? *from : (struct known){.snap = 0};
 	else if (!h->settled && h->filled < c->seq)
-		*to = (struct known){.snap = h->filled};
+		*to = (struct known){h->filled, m->w->began_ns, false};
 	else
-		*to = (struct known){.snap = c->seq};
+		*to = (struct known){c->seq, m->w->began_ns, false};
 }
 
 /* Has it a model that will be compared? */
@@ -279,6 +452,25 @@ static void apply(struct match *m, const struct dircache_change *e)
 		h->top, dircache_contradiction(h->model));
 }
 
+/*
+ * What was there, for all that a client was told, when it did this. False: it
+ * knew so much already.
+ */
+static bool adapt(const struct match *m, struct dircache_change *own)
+{
+	const struct dircache *model = m->h->model;
+	struct dircache_entry known;
+	bool is_there = dircache_find(model, own->entry.name, &known);
+
+	if (own->kind == CHANGE_REMOVE_ENTRY)
+		return is_there;
+	own->has_overwritten = is_there;
+	if (own->kind == CHANGE_RENAME_ENTRY &&
+		!dircache_find(model, own->old.name, &known))
+		own->kind = CHANGE_ADD_ENTRY;
+	return true;
+}
+
 /* What a client knows of what it did itself. */
 static void apply_own(struct match *m, const struct spy_change *c)
 {
@@ -290,6 +482,8 @@ static void apply_own(struct match *m, const struct spy_change *c)
 		.has_overwritten = c->has_overwritten,
 	};
 
+	if (m->w->options.local && !adapt(m, &own))
+		return;
 	apply(m, &own);
 	note_snap(m, c, false);
 }
@@ -442,17 +636,18 @@ static void apply_heard(struct match *m, struct spy_change *c, struct event *e)
 {
 	c->seen = true;
 	apply(m, &e->change);
-	note_snap(m, c, !bitmap4_empty(&e->change.entry.mask));
+	if (!is_left(c, &e->change))
+		note_snap(m, c, !bitmap4_empty(&e->change.entry.mask));
 	e->applied = true;
 }
 
 /* Events and own changes, each in its place. */
-static void apply_run(struct match *m, size_t from)
+static void apply_run(struct match *m)
 {
 	struct hold *h = m->h;
 	struct window window = {.n = 0};
 	struct list *at = h->events.next;
-	size_t heard = 0;
+	const struct heard *heard = m->heard;
 
 	for (size_t i = 0; i < spy_count(); i++) {
 		struct spy_change *c = spy_at(i);
@@ -462,7 +657,7 @@ static void apply_run(struct match *m, size_t from)
 			c->kind == CHANGE_DIR_ATTRS)
 			continue;
 		if (hears(h, c)) {
-			if (heard >= from && heard < from + h->nentries) {
+			if (heard->told) {
 				struct event *e = next_entry(m, &at, &window);
 
 				apply_heard(m, c, e);
@@ -481,10 +676,28 @@ static void apply_run(struct match *m, size_t from)
 	check_moves(m);
 }
 
-static void see_run(struct match *m, size_t from)
+static void see_run(struct match *m)
 {
-	for (size_t i = 0; i < m->h->nentries; i++)
-		m->heard[from + i]->seen = true;
+	for (size_t i = 0; i < m->nheard; i++)
+		m->heard[i].change->seen |= m->heard[i].told != NULL;
+}
+
+/*
+ * What was told before its grant, and to whom, is not known here: from then on
+ * all that happens is.
+ */
+static void gather_change(struct match *m, struct spy_change *c)
+{
+	if (!fileid_equal(&c->dir, &m->h->dir))
+		return;
+	check_uncovered(m->w, m->h, c);
+	if (c->kind == CHANGE_DIR_ATTRS)
+		return;
+	if (hears(m->h, c))
+		m->heard[m->nheard++] =
+			(struct heard){.change = c, .form = form_of(m, c)};
+	if (c->seq > m->h->granted)
+		move_on(m, c);
 }
 
 static void gather(struct match *m)
@@ -496,15 +709,9 @@ static void gather(struct match *m)
 	m->events = calloc(m->h->nentries + 1, sizeof(*m->events));
 	if (!m->heard || !m->events)
 		abort();
-	for (size_t i = 0; i < spy_count(); i++) {
-		struct spy_change *c = spy_at(i);
-
-		if (!fileid_equal(&c->dir, &m->h->dir))
-			continue;
-		check_uncovered(m->w, m->h, c);
-		if (hears(m->h, c))
-			m->heard[m->nheard++] = c;
-	}
+	begin_there(m);
+	for (size_t i = 0; i < spy_count(); i++)
+		gather_change(m, spy_at(i));
 	list_for_each_entry(e, &m->h->events, link) {
 		m->w->counts.events[e->change.kind]++;
 		if (is_of_entry(e))
@@ -515,14 +722,13 @@ static void gather(struct match *m)
 void match_hold(struct world *w, struct hold *h)
 {
 	struct match m = {.w = w, .h = h};
-	size_t from;
 
 	gather(&m);
-	from = find_run(&m);
+	find_run(&m);
 	if (is_followed(h))
-		apply_run(&m, from);
+		apply_run(&m);
 	else
-		see_run(&m, from);
+		see_run(&m);
 	free(m.heard);
 	free(m.events);
 }

@@ -11,7 +11,7 @@ struct name prop_name(const struct world *w, int i)
 
 int prop_name_index(const struct world *w, struct name name)
 {
-	for (int i = 0; i <= NAMES; i++) {
+	for (int i = 0; i < ALL_NAMES; i++) {
 		if (name_equal(prop_name(w, i), name))
 			return i;
 	}
@@ -64,10 +64,10 @@ static uint64_t cookie_of(struct world *w, const char *name)
  */
 static void name_narrowly(struct world *w)
 {
-	uint64_t cookies[NAMES + 1] = {0};
+	uint64_t cookies[ALL_NAMES] = {0};
 	unsigned filled = 0;
 
-	for (unsigned n = 0; filled < NAMES - RARE + 1 || !cookies[NAMES - 1];
+	for (unsigned n = 0; filled < ALL_NAMES - RARE || !cookies[NAMES - 1];
 		n++) {
 		char name[16];
 		uint64_t cookie;
@@ -76,7 +76,7 @@ static void name_narrowly(struct world *w)
 
 		snprintf(name, sizeof(name), "n%u", n);
 		cookie = cookie_of(w, name);
-		for (int i = 0; i <= NAMES; i++) {
+		for (int i = 0; i < ALL_NAMES; i++) {
 			if (!cookies[i])
 				continue;
 			near |= cookie < cookies[i] + 3 &&
@@ -85,8 +85,8 @@ static void name_narrowly(struct world *w)
 		}
 		int at = -1;
 
-		if (!near && filled <= NAMES - RARE) {
-			at = filled == NAMES - RARE ? NAMES : (int)filled;
+		if (!near && filled < ALL_NAMES - RARE) {
+			at = (int)filled + (filled < NAMES - RARE ? 0 : RARE);
 			filled++;
 		} else if (twin >= 0 && twin < NAMES - RARE) {
 			at = cookies[NAMES - 2] ? NAMES - 1 : NAMES - 2;
@@ -108,4 +108,5 @@ void names_choose(struct world *w)
 	}
 	name_plainly(w);
 	strcpy(w->names[NAME_QUIET], "quiet point");
+	strcpy(w->names[NAME_LOCAL], "local quiet point");
 }

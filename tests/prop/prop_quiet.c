@@ -9,169 +9,8 @@
 
 #include "client/dirattr.h"
 
-/* How long to wait for what must come. */
-#define PATIENCE_S       120
+/* How long attributes may take, which come late. */
 #define ATTRS_PATIENCE_S 30
-
-/* ---- waiting ---- */
-
-struct waiting {
-	unsigned returns; /* recalled, not returned yet */
-	unsigned revoked; /* ... nor ever will be */
-	unsigned untold;  /* live, and not told of the quiet point yet */
-};
-
-static void count_waiting(struct peer *p, bool probed, struct waiting *n)
-{
-	struct hold *h;
-
-	pthread_mutex_lock(&p->lock);
-	list_for_each_entry(h, &p->holds, link) {
-		n->returns +=
-			h->state == HOLD_RECALLED || h->state == HOLD_RETURNING;
-		n->revoked += h->state == HOLD_NEGLECTED;
-		n->untold += probed && h->state == HOLD_LIVE && h->probed &&
-			!h->quiet_told;
-	}
-	pthread_mutex_unlock(&p->lock);
-}
-
-/*
- * A client whose back channel failed hears of it in an answer only. Now and
- * then, as one that has nothing else to do would.
- */
-static void renew(struct peer *p, unsigned round)
-{
-	if (weather_is_rough(p) && round % 200 == 100)
-		nfsc_renew(p->client, NULL);
-}
-
-static struct waiting look_around(struct world *w, bool probed, unsigned round)
-{
-	struct waiting all = {.returns = 0};
-
-	for (int i = 0; i < PEERS; i++) {
-		struct peer *p = &w->peers[i];
-		struct waiting n = {.returns = 0};
-
-		count_waiting(p, probed, &n);
-		renew(p, round);
-		if (n.revoked || atomic_exchange(&p->revoked, false))
-			hold_sweep(p);
-		all.returns += n.returns;
-		all.revoked += n.revoked;
-		all.untold += n.untold;
-	}
-	return all;
-}
-
-static void wait_for_all(struct world *w, bool probed)
-{
-	time_t end = time(NULL) + PATIENCE_S;
-	struct waiting n;
-
-	for (unsigned round = 0;; round++) {
-		n = look_around(w, probed, round);
-		if (n.returns + n.revoked + n.untold == 0)
-			return;
-		if (time(NULL) > end)
-			prop_fail(w,
-				"%u returns, %u revocations and %u "
-				"notifications missing",
-				n.returns, n.revoked, n.untold);
-		usleep(500);
-	}
-}
-
-/* ---- what nobody can have missed ---- */
-
-static bool is_probed(
-	const struct fileid *done, size_t ndone, const struct fileid *dir)
-{
-	for (size_t i = 0; i < ndone; i++) {
-		if (fileid_equal(&done[i], dir))
-			return true;
-	}
-	return false;
-}
-
-/*
- * It went with its directory, without a word: only its own remover's does.
- * Under the peer's lock.
- */
-static void lose(struct world *w, struct hold *h)
-{
-	if (!spy_doomed(&h->dir))
-		prop_fail(w, "a held directory is gone, but nobody removed it");
-	if (h->state == HOLD_LIVE) {
-		h->state = HOLD_ENDED;
-		h->lost = true;
-	}
-}
-
-/* The last changes before the checks: who was told of them was told of all. */
-static int probe(struct world *w, const struct nfsc_fh *dir)
-{
-	struct setattr set = {.mask = SETATTR_MODE, .mode = 0777};
-	struct name name = prop_name(w, NAME_QUIET);
-	struct nfsc_fh made;
-	int err = nfsc_mkdir(w->referee, dir, name, &set, &made, NULL);
-
-	if (err == NFS4ERR_STALE)
-		return err;
-	if (err == 0)
-		err = nfsc_remove(w->referee, dir, name, NULL);
-	if (err)
-		prop_fail(w, "the quiet point's changes: %d", err);
-	return 0;
-}
-
-static bool is_told(struct hold *h)
-{
-	bool told;
-
-	pthread_mutex_lock(&h->peer->lock);
-	told = h->state == HOLD_LIVE && hold_is_probed(h);
-	pthread_mutex_unlock(&h->peer->lock);
-	return told;
-}
-
-static void note_probed(struct world *w, const struct fileid *dir)
-{
-	struct hold *h;
-
-	for (int i = 0; i < PEERS; i++) {
-		pthread_mutex_lock(&w->peers[i].lock);
-		list_for_each_entry(h, &w->peers[i].holds, link) {
-			if (hold_is_probed(h) && fileid_equal(&h->dir, dir))
-				h->probed = true;
-		}
-		pthread_mutex_unlock(&w->peers[i].lock);
-	}
-}
-
-static void probe_all(struct world *w)
-{
-	struct fileid done[256];
-	size_t n = 0;
-	struct hold *h;
-
-	for (int i = 0; i < PEERS; i++) {
-		/* Only states change beside us: the list is ours. */
-		list_for_each_entry(h, &w->peers[i].holds, link) {
-			if (!is_told(h) || is_probed(done, n, &h->dir))
-				continue;
-			if (probe(w, &h->fh) != 0) {
-				pthread_mutex_lock(&h->peer->lock);
-				lose(w, h);
-				pthread_mutex_unlock(&h->peer->lock);
-			} else if (n < sizeof(done) / sizeof(done[0])) {
-				note_probed(w, &h->dir);
-				done[n++] = h->dir;
-			}
-		}
-	}
-}
 
 static void account_all(struct world *w)
 {
@@ -277,9 +116,11 @@ static void compare(struct world *w, const struct hold *h,
  */
 static bool is_comparable(const struct hold *h)
 {
+	bool lenient =
+		weather_is_lenient(h->peer) || h->peer->world->options.local;
+
 	return h->usable && h->state == HOLD_LIVE &&
-		(h->probed ||
-			(h->granted == 0 && !weather_is_lenient(h->peer)));
+		(h->probed || (h->granted == 0 && !lenient));
 }
 
 static void check_models(struct world *w, struct hold *h, struct listings *all)
@@ -290,7 +131,7 @@ static void check_models(struct world *w, struct hold *h, struct listings *all)
 		return;
 	l = list_dir(w, all, &h->fh);
 	if (!l->listing) {
-		lose(w, h);
+		probe_lose(h);
 		return;
 	}
 	dircache_settle(h->model);
@@ -439,7 +280,8 @@ static void begin_anew(struct hold *h)
 	}
 	h->nentries = 0;
 	h->quiet_told = false;
-	h->probed = false;
+	h->probed = h->local_probed = false;
+	h->local_made = h->local_unmade = false;
 	h->granted = 0;
 	h->asked = (struct moment){.seq = 0};
 }
@@ -468,6 +310,7 @@ static void count_changes(struct world *w, uint64_t made[PEERS])
 
 		if (c->who >= PEERS)
 			prop_fail(w, "a change by nobody");
+		w->counts.local_told += c->local;
 		if (c->who < 0 || c->kind == CHANGE_DIR_ATTRS)
 			continue;
 		made[c->who]++;
@@ -522,15 +365,17 @@ static void check_all(struct world *w)
 void quiet_point(struct world *w)
 {
 	weather_calm_store(w);
-	wait_for_all(w, false);
+	probe_wait(w);
+	if (w->options.local)
+		probe_locally(w);
 	check_modes(w);
 	probe_all(w);
-	wait_for_all(w, true);
 	account_all(w);
 	check_all(w);
 	check_changes(w);
 	for (int i = 0; i < PEERS; i++)
 		end_period(w, &w->peers[i]);
 	spy_clear();
+	w->counts.local_acts += actor_turn();
 	w->counts.quiet_points++;
 }

@@ -10,6 +10,78 @@
 
 #include "state/client.h"
 
+/* ---- local changes ---- */
+
+/* Of whose removal nobody can tell more than that it is gone. */
+static bool is_gone_locally(const struct hold *h)
+{
+	return actor_ended_some() && prop_inode(h->peer->world, &h->dir) == 0;
+}
+
+bool recall_is_doomed(const struct hold *h)
+{
+	return spy_doomed(&h->dir) > 0 || is_gone_locally(h);
+}
+
+static bool is_recall_only(const struct hold *h)
+{
+	for (unsigned kind = 0; kind < CHANGE_KINDS; kind++) {
+		if (hold_covers(h, (enum change_kind)kind))
+			return false;
+	}
+	return true;
+}
+
+/* Did others do something to one of these names as well? */
+static bool is_touched(const struct hold *h, const struct spy_name *name)
+{
+	return actor_did(LOCAL_NAME, h->inode,
+		prop_name_index(h->peer->world, spy_name(name)));
+}
+
+/*
+ * A client's change that means another one, with what others did: it takes a
+ * name from where it was not told, or took another object than its own client
+ * believes, or what it made is gone before anybody could read its attributes.
+ */
+static bool is_half_known(const struct hold *h, const struct spy_change *c)
+{
+	bool lacks_some = !hold_covers(h, CHANGE_ADD_ENTRY) ||
+		!hold_covers(h, CHANGE_REMOVE_ENTRY);
+
+	if (hold_is_own(h, c->who) && c->has_source)
+		return actor_did(LOCAL_NAME, 0,
+			prop_name_index(h->peer->world, spy_name(&c->source)));
+	return lacks_some && c->kind != CHANGE_REMOVE_ENTRY &&
+		(is_touched(h, &c->name) ||
+			(c->kind == CHANGE_RENAME_ENTRY &&
+				is_touched(h, &c->old)));
+}
+
+/* Was a change told in a way that it does not cover? */
+static bool was_told_otherwise(const struct hold *h, const struct spy_change *c)
+{
+	if (!fileid_equal(&c->dir, &h->dir) || c->seq <= h->born)
+		return false;
+	if (c->local)
+		return !hold_covers(h, c->kind);
+	return is_half_known(h, c);
+}
+
+static bool was_local(const struct hold *h)
+{
+	if (!hold_covers(h, CHANGE_DIR_ATTRS) &&
+		actor_did(LOCAL_SET, h->inode, -1))
+		return true;
+	if (is_recall_only(h) && actor_did(LOCAL_NAME, h->inode, -1))
+		return true;
+	for (size_t i = 0; i < spy_count(); i++) {
+		if (was_told_otherwise(h, spy_at(i)))
+			return true;
+	}
+	return false;
+}
+
 /* ---- what the server thinks ---- */
 
 struct deleg *recall_find(struct hold *h)
@@ -99,19 +171,12 @@ static void gather_evidence(struct hold *h)
 		h->evidence |= EVIDENCE_UNCOVERED;
 	if (!hold_covers(h, CHANGE_COOKIE_VERIFIER) && was_moved(h))
 		h->evidence |= EVIDENCE_MOVED;
-	if (spy_doomed(&h->dir) > h->born)
+	if (spy_doomed(&h->dir) > h->born || is_gone_locally(h))
 		h->evidence |= EVIDENCE_DOOMED;
-	if (was_set(h))
+	if (was_set(h) || actor_did(LOCAL_SET, h->inode, -1))
 		h->evidence |= EVIDENCE_SET;
-}
-
-static bool is_recall_only(const struct hold *h)
-{
-	for (unsigned kind = 0; kind < CHANGE_KINDS; kind++) {
-		if (hold_covers(h, (enum change_kind)kind))
-			return false;
-	}
-	return true;
+	if (was_local(h))
+		h->evidence |= EVIDENCE_LOCAL;
 }
 
 static bool is_explained(const struct hold *h)
@@ -134,6 +199,8 @@ static bool is_explained(const struct hold *h)
 		return h->peer->mischief > 0;
 	case RECALL_RESOURCE:
 		return weather->max_delegs;
+	case RECALL_LOCAL_CHANGE: /* or nobody can tell what there is */
+		return (h->evidence & EVIDENCE_LOCAL) || weather->store_fails;
 	case -1: /* over before the client could ask */
 		return changed || h->evidence || weather_is_lenient(h->peer) ||
 			weather->max_delegs;

@@ -205,6 +205,23 @@ static void note(const struct cred *cred, const struct fileid *dir,
 	pthread_mutex_unlock(&spy.lock);
 }
 
+/* The last change of @dir by this user was a renaming of @from. */
+static void note_source(
+	const struct cred *cred, const struct fileid *dir, struct name from)
+{
+	struct spy_change *c = NULL;
+
+	pthread_mutex_lock(&spy.lock);
+	for (size_t i = spy.count; i > 0; i--) {
+		c = &spy.changes[i - 1];
+		if (c->who == who_is(cred) && fileid_equal(&c->dir, dir))
+			break;
+	}
+	copy_name(&c->source, from);
+	c->has_source = true;
+	pthread_mutex_unlock(&spy.lock);
+}
+
 static void note_set(const struct cred *cred, const struct fileid *dir)
 {
 	pthread_mutex_lock(&spy.lock);
@@ -312,7 +329,20 @@ static int rename_(struct store *s, const struct cred *cred,
 	note(cred, from_dir, from_change, NULL);
 	if (!fileid_equal(from_dir, to_dir))
 		note(cred, to_dir, to_change, NULL);
+	note_source(cred, to_dir, from);
 	return err;
+}
+
+/* What others did, in the moment in which it is told. */
+static void note_outside(
+	struct store *s, const struct fileid *dir, struct dir_change *change)
+{
+	spy.below->note_outside(s, dir, change);
+	pthread_mutex_lock(&spy.lock);
+	spy.seq++;
+	note_locked(&cred_server, dir, change);
+	spy.changes[spy.count - 1].local = true;
+	pthread_mutex_unlock(&spy.lock);
 }
 
 /* ---- the watched checks ---- */
@@ -429,6 +459,7 @@ void spy_install(struct store *s)
 	spy.ops.check_remove = check_remove;
 	spy.ops.check_rename = check_rename;
 	spy.ops.check_setattr = check_setattr;
+	spy.ops.note_outside = note_outside;
 	spy.ops.setattr = setattr;
 	spy.ops.write = write_;
 	s->ops = &spy.ops;

@@ -29,10 +29,13 @@ struct spy_name {
 /* Of entries, or DIR_ATTRS: then it has no names. */
 struct spy_change {
 	uint64_t seq;
-	int who; /* uid - SPY_UID_FIRST; < 0: somebody else */
+	int who;    /* uid - SPY_UID_FIRST; < 0: somebody else */
+	bool local; /* found out by the server, not made by it */
 	enum change_kind kind;
 	struct fileid dir;
 	struct spy_name name, old, previous;
+	struct spy_name source; /* renamed: its old name, wherever */
+	bool has_source;
 	uint64_t cookie, old_cookie, overwritten_cookie, previous_cookie;
 	struct fileid child, overwritten;
 	uint64_t old_verifier, new_verifier;
