@@ -303,6 +303,7 @@ static void fill_info(struct name_change *nc)
 		nc->info[i].atomic = nc->exact[i];
 		nc->info[i].before = nc->change[i].before;
 		nc->info[i].after = nc->change[i].after;
+		compound_note_seen(nc->c, nc->dir[i], nc->info[i].after);
 	}
 }
 

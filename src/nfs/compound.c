@@ -70,6 +70,13 @@ void compound_give_permit(struct compound *c, struct export *export)
 		rpc_permit_give(c->server->rpc, &export->gate);
 }
 
+void compound_note_seen(
+	struct compound *c, const struct fileid *dir, uint64_t change)
+{
+	if (c->client)
+		dirseen_note(&c->server->dirs_seen, c->client->id, dir, change);
+}
+
 void compound_set_stateid(struct compound *c, const stateid4 *sid)
 {
 	c->sid.set = true;

@@ -70,6 +70,10 @@ void compound_cred_for(const struct compound *c, const struct export *export,
 bool compound_take_permit(struct compound *c, struct export *export);
 void compound_give_permit(struct compound *c, struct export *export);
 
+/* The client is being told the change attribute of this directory. */
+void compound_note_seen(
+	struct compound *c, const struct fileid *dir, uint64_t change);
+
 void compound_set_stateid(struct compound *c, const stateid4 *sid);
 
 /*

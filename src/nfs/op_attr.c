@@ -17,6 +17,9 @@ nfsstat4 op_getattr(struct compound *c, const nfs_argop4 *arg, nfs_resop4 *res)
 
 	if (status != NFS4_OK)
 		return status;
+	if (attr.type == OBJECT_DIR &&
+		bitmap4_has(&arg->opgetattr.attr_request, FATTR4_CHANGE))
+		compound_note_seen(c, &c->fh.id, attr.change);
 	return attrs_encode(
 		c, &c->fh, &attr, &arg->opgetattr.attr_request, &c->call->out);
 }

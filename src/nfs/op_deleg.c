@@ -5,6 +5,7 @@
 #include <endian.h>
 #include <string.h>
 
+#include "nfs/attrs.h"
 #include "nfs/dirattr.h"
 #include "nfs/dirsample.h"
 #include "nfs/errmap.h"
@@ -129,16 +130,38 @@ static nfsstat4 read_dir(struct compound *c, struct attr *attr)
 }
 
 /*
- * Permission, and the verifier for the reply. Looked at before the grant, and
- * again under the delegation: from then on what becomes of them is told.
+ * Does the client know the directory as it is? Who is notified lists it after
+ * the grant; who is only recalled may keep what it had before (dirseen.h).
  */
-static bool may_be_granted(
-	struct compound *c, uint64_t *verifier, enum deleg_refusal *why)
+static bool is_up_to_date(
+	struct compound *c, const GET_DIR_DELEGATION4args *args)
+{
+	struct nfs_server *server = c->server;
+	struct attr attr;
+
+	if (!bitmap4_empty(&args->gdda_notification_types))
+		return true;
+	return attrs_read(server, c->fh.export, &c->fh.id, &attr) == NFS4_OK &&
+		!dirseen_is_outdated(&server->dirs_seen, c->client->id,
+			&c->fh.id, attr.change);
+}
+
+/*
+ * Permission, what the client knows, and the verifier for the reply. Looked at
+ * before the grant, and again under the delegation: from then on what becomes
+ * of them is told.
+ */
+static bool may_be_granted(struct compound *c,
+	const GET_DIR_DELEGATION4args *args, uint64_t *verifier,
+	enum deleg_refusal *why)
 {
 	struct store *store = c->fh.export->store;
 
 	*why = DELEG_REFUSED_PERMISSION;
 	if (!dirattr_may_watch(store, &c->cred, &c->fh.id))
+		return false;
+	*why = DELEG_REFUSED_OUTDATED;
+	if (!is_up_to_date(c, args))
 		return false;
 	*why = DELEG_REFUSED_STORE;
 	return store_dir_verifier(store, &c->fh.id, verifier) == 0;
@@ -148,6 +171,7 @@ static bool may_be_granted(
 nfsstat4 op_get_dir_delegation(
 	struct compound *c, const nfs_argop4 *arg, nfs_resop4 *res)
 {
+	const GET_DIR_DELEGATION4args *args = &arg->opget_dir_delegation;
 	GET_DIR_DELEGATION4res_non_fatal *answer =
 		&res->opget_dir_delegation.gddr_res_non_fatal4;
 	struct dirdeleg_grant grant;
@@ -164,12 +188,12 @@ nfsstat4 op_get_dir_delegation(
 	unavailable(answer);
 	if (c->fh.export->is_pseudo) /* nothing changes there (DD-09) */
 		return refuse(c, DELEG_REFUSED_PSEUDO);
-	if (!may_be_granted(c, &verifier, &why))
+	if (!may_be_granted(c, args, &verifier, &why))
 		return refuse(c, why);
-	status = request_grant(c, &arg->opget_dir_delegation, &attr, &grant);
+	status = request_grant(c, args, &attr, &grant);
 	if (status != NFS4_OK || !grant.granted)
 		return status;
-	if (!may_be_granted(c, &verifier, &why)) {
+	if (!may_be_granted(c, args, &verifier, &why)) {
 		/* The client has not heard of it: nothing to recall. */
 		deleg_forget(c->client, &c->fh.id);
 		return NFS4_OK;

@@ -159,6 +159,7 @@ static void free_server(struct nfs_server *server)
 {
 	state_free(server->state);
 	local_fini(server);
+	dirseen_fini(&server->dirs_seen);
 	exports_fini(&server->exports);
 	cb_fini(server);
 	free(server);
@@ -177,6 +178,8 @@ int nfs_server_start(
 		return -ENOMEM;
 	cb_init(server);
 	err = local_init(server);
+	if (err == 0)
+		err = dirseen_init(&server->dirs_seen);
 	server->end_job.run = run_end_slice;
 	server->return_gate.limit = RETURNS_WAITING;
 	server->clock = config->clock;

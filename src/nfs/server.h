@@ -19,6 +19,7 @@
 #include "nfs/local.h"
 #include "nfs/export.h"
 #include "rpc/rpc.h"
+#include "state/dirseen.h"
 #include "state/state.h"
 #include "store/store.h"
 
@@ -42,6 +43,7 @@ struct nfs_server {
 
 	struct nfs_counts counts;
 	struct local local;
+	struct dirseen dirs_seen;
 
 	struct rpc_gate return_gate; /* DELEGRETURNs that wait for a batch */
 

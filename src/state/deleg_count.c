@@ -16,6 +16,7 @@ static const char *const refusal_names[DELEG_REFUSALS] = {
 	[DELEG_REFUSED_RECALL_PENDING] = "recall_pending",
 	[DELEG_REFUSED_REMOVED] = "removed",
 	[DELEG_REFUSED_HOLDOFF] = "holdoff",
+	[DELEG_REFUSED_OUTDATED] = "outdated",
 	[DELEG_REFUSED_LIMIT] = "limit",
 	[DELEG_REFUSED_CLIENT_LIMIT] = "client_limit",
 	[DELEG_REFUSED_MARKS] = "marks",

@@ -120,6 +120,32 @@ static void dd24_a_second_request_is_unavailable(void **state)
 	end(&s);
 }
 
+/*
+ * Linux takes over a change attribute that comes with a grant, and the names it
+ * has cached under an older one.
+ */
+static void dd24_who_missed_a_change_hears_of_it_before_a_grant(void **state)
+{
+	struct scene s;
+
+	begin(&s, state, 0);
+	assert_int_equal(give_back(&s), NFS4_OK);
+	change_of(&s.holder, "dir");
+	assert_int_equal(create_in_dir(&s, &s.other, "a"), NFS4_OK);
+	assert_int_equal(ask_again(&s, 0), GDD4_UNAVAIL);
+	assert_int_equal(ask_again(&s, 0), GDD4_UNAVAIL);
+	change_of(&s.holder, "dir");
+	s.sid = take_dir_delegation(&s.holder, "dir", 0);
+	assert_int_equal(give_back(&s), NFS4_OK);
+	/* What it did itself it knows; and who is notified looks anyway. */
+	assert_int_equal(create_in_dir(&s, &s.holder, "b"), NFS4_OK);
+	s.sid = take_dir_delegation(&s.holder, "dir", 0);
+	assert_int_equal(give_back(&s), NFS4_OK);
+	assert_int_equal(create_in_dir(&s, &s.other, "c"), NFS4_OK);
+	take_dir_delegation(&s.holder, "dir", ENTRIES);
+	end(&s);
+}
+
 static void dd12_without_a_back_channel_there_is_none(void **state)
 {
 	struct scene s;
@@ -652,6 +678,7 @@ int main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, rig_setup, rig_teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(dd24_a_second_request_is_unavailable),
+		TEST(dd24_who_missed_a_change_hears_of_it_before_a_grant),
 		TEST(dd12_without_a_back_channel_there_is_none),
 		TEST(dd12_an_unproved_back_channel_is_none),
 		TEST(dd01_only_directories_have_them),

@@ -361,7 +361,7 @@ static const struct scenario scenarios[] = {
 	{"REMOVEXATTR", do_removexattr, AFTERWARDS},
 	/* A refusal is no error (DD-01). */
 	{"GET_DIR_DELEGATION", do_get_dir_delegation,
-		CALL(ACCESS) | CALL(DIR_VERIFIER)},
+		CALL(ACCESS) | CALL(DIR_VERIFIER) | CALL(GETATTR)},
 };
 
 /* ---- the stage ---- */
