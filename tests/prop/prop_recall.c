@@ -70,8 +70,10 @@ static bool was_told_otherwise(const struct hold *h, const struct spy_change *c)
 
 static bool was_local(const struct hold *h)
 {
+	/* When reports are lost, its own attributes may have been set. */
 	if (!hold_covers(h, CHANGE_DIR_ATTRS) &&
-		actor_did(LOCAL_SET, h->inode, -1))
+		(actor_did(LOCAL_SET, h->inode, -1) ||
+			h->peer->world->weather.reports_lost))
 		return true;
 	if (is_recall_only(h) && actor_did(LOCAL_NAME, h->inode, -1))
 		return true;

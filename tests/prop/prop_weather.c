@@ -11,6 +11,9 @@
 /* In a phase; each one costs the server's patience. */
 #define SILENCES 2
 
+/* An answer may take a tenth of it: who is silent holds everything up. */
+#define LEASE_MS (50 * 1000)
+
 /* ---- choosing ---- */
 
 typedef void (*make_weather)(struct weather *w, struct rand_stream *rand);
@@ -111,8 +114,14 @@ static void make_habits(struct weather *w, int peer, struct rand_stream *rand)
 	}
 }
 
+static void make_lost(struct weather *w, struct rand_stream *rand)
+{
+	w->reports_lost = true;
+}
+
 static void make_mixed(struct weather *w, struct rand_stream *rand)
 {
+	w->reports_lost = rand_stream_below(rand, 4) == 0;
 	for (int i = 0; i < PEERS; i++)
 		make_habits(w, i, rand);
 	switch (rand_stream_below(rand, 16)) {
@@ -142,6 +151,7 @@ static const struct {
 	{"overflow", make_overflow},
 	{"limit", make_limit},
 	{"store", make_store},
+	{"lost", make_lost},
 	{"late", make_late},
 	{"delay", make_delay},
 	{"notsupp", make_notsupp},
@@ -183,6 +193,7 @@ void weather_configure(const struct weather *weather, struct state_config *c)
 	struct state_config usual;
 
 	state_config_default(&usual);
+	c->lease_ms = LEASE_MS;
 	c->notify_window_ms = weather->window_ms;
 	c->child_attr_min_delay_ms = weather->window_ms;
 	c->notify_max_events = weather->queue_events ? weather->queue_events
