@@ -429,25 +429,33 @@ static size_t entry_bytes(const struct dircache_entry *entry)
 	return entry->name.len + entry->handle.len;
 }
 
-static int keep_waiting(struct dircache *m, const struct dircache_change *given)
+size_t dircache_change_bytes(const struct dircache_change *change)
 {
-	size_t size = entry_bytes(&given->entry) + entry_bytes(&given->old) +
-		entry_bytes(&given->overwritten) + given->previous.len;
-	struct dircache_waiting *w = malloc(sizeof(*w) + size);
-	struct dircache_change *change;
-	char *at;
+	return entry_bytes(&change->entry) + entry_bytes(&change->old) +
+		entry_bytes(&change->overwritten) + change->previous.len;
+}
+
+void dircache_change_copy(struct dircache_change *to,
+	const struct dircache_change *from, char *bytes)
+{
+	*to = *from;
+	keep_entry(&to->entry, &bytes);
+	keep_entry(&to->old, &bytes);
+	keep_entry(&to->overwritten, &bytes);
+	if (from->previous.len)
+		memcpy(bytes, from->previous.data, from->previous.len);
+	to->previous.data = bytes;
+}
+
+static int keep_waiting(
+	struct dircache *m, const struct dircache_change *change)
+{
+	struct dircache_waiting *w =
+		malloc(sizeof(*w) + dircache_change_bytes(change));
 
 	if (!w)
 		return -ENOMEM;
-	at = w->bytes;
-	change = &w->change;
-	*change = *given;
-	keep_entry(&change->entry, &at);
-	keep_entry(&change->old, &at);
-	keep_entry(&change->overwritten, &at);
-	if (change->previous.len)
-		memcpy(at, change->previous.data, change->previous.len);
-	change->previous.data = at;
+	dircache_change_copy(&w->change, change, w->bytes);
 	list_add_tail(&m->waiting, &w->link);
 	return 0;
 }

@@ -154,6 +154,14 @@ int dircache_apply(struct dircache *m, const struct dircache_change *change);
 /* Why dircache_apply() said -EILSEQ since the last fill; NULL: it did not. */
 const char *dircache_contradiction(const struct dircache *m);
 
+/*
+ * A copy of @from that borrows nothing: all it points to lies in @bytes, which
+ * has room for dircache_change_bytes().
+ */
+size_t dircache_change_bytes(const struct dircache_change *change);
+void dircache_change_copy(struct dircache_change *to,
+	const struct dircache_change *from, char *bytes);
+
 /* ---- looking ---- */
 
 size_t dircache_count(const struct dircache *m);

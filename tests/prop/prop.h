@@ -14,7 +14,10 @@
  *	prop_names	names, also those that collide
  *	prop_terms	what a client wants of a delegation
  *	prop_ops	one random operation
- *	prop_hold	delegations: asking, callbacks, returning
+ *	prop_hold	delegations: asking, filling models
+ *	prop_called	... callbacks
+ *	prop_return	... returning, and being revoked
+ *	prop_form	what the event of a change must be
  *	prop_match	events of a holder against the spy's changes
  *	prop_attrs	attributes it was told against those that are true
  *	prop_recall	why it was recalled
@@ -392,9 +395,6 @@ static inline bool hold_hears_all(const struct hold *h)
 	return hold_is_ordered(h) && terms_have_entries(&h->terms);
 }
 
-void hold_handlers(struct peer *p, struct nfsc_handlers *ret);
-void *hold_returner(void *peer);
-
 /*
  * Ask for a delegation unless there is one; @top -1: not one of the tops. @via
  * is the export of the handle.
@@ -405,6 +405,27 @@ void hold_ask(struct peer *p, int top, int via, const struct nfsc_fh *dir,
 /* The same for a top, through one export or the other. */
 void hold_ask_top(struct peer *p, int top);
 
+/* Of each client: how far it is by now. */
+void hold_take_moment(struct world *w, struct moment *m);
+
+void hold_free(struct hold *h);
+
+/* Fill @model from a listing by @c. 0 or an error of the listing. */
+int hold_list(struct nfsc *c, const struct nfsc_fh *dir, const bitmap4 *attrs,
+	struct dircache *model);
+
+/* Is somebody notified of what @p changes in @dir now? */
+bool hold_is_watched(struct peer *p, const struct nfsc_fh *dir);
+
+/* ---- prop_called ---- */
+
+void hold_handlers(struct peer *p, struct nfsc_handlers *ret);
+
+/* ---- prop_return ---- */
+
+/* A thread: returns what is recalled. */
+void *hold_returner(void *peer);
+
 /* Return one of them now, if any is live. */
 void hold_return_some(struct peer *p);
 
@@ -413,15 +434,6 @@ void hold_return_all(struct peer *p);
 
 /* Find out what was revoked, and let it go. */
 void hold_sweep(struct peer *p);
-
-/* Is somebody notified of what @p changes in @dir now? */
-bool hold_is_watched(struct peer *p, const struct nfsc_fh *dir);
-
-void hold_free(struct hold *h);
-
-/* Fill @model from a listing by @c. 0 or an error of the listing. */
-int hold_list(struct nfsc *c, const struct nfsc_fh *dir, const bitmap4 *attrs,
-	struct dircache *model);
 
 /* ---- prop_match ---- */
 

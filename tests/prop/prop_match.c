@@ -10,297 +10,11 @@
  * Attributes are told between those, merged and late; prop_attrs.c looks at
  * what became of them.
  */
-#include "prop.h"
+#include "prop_match.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-enum where { SURELY_IN, MAYBE, SURELY_OUT };
-
-enum answer { NO, YES, UNKNOWN };
-
-/* What the event of a change must be. */
-struct form {
-	enum answer comes;      /* at all */
-	enum answer renames;    /* or adds, when it was a renaming */
-	enum answer overwrites; /* what was told before */
-};
-
-/* A change that a holder may hear of. */
-struct heard {
-	struct spy_change *change;
-	struct form form;
-	struct event *told; /* NULL: it was not */
-};
-
-struct match {
-	struct world *w;
-	struct hold *h;
-	struct heard *heard;   /* in order */
-	struct event **events; /* of entries */
-	size_t nheard;
-	enum answer there[ALL_NAMES]; /* for those who were told so far */
-};
-
-/* ---- what a hold hears of ---- */
-
-static bool hears(const struct hold *h, const struct spy_change *c)
-{
-	return c->kind != CHANGE_DIR_ATTRS && hold_covers(h, c->kind) &&
-		(!hold_is_own(h, c->who) || hold_is_ordered(h));
-}
-
-static bool was_over(const struct spy_change *c, const struct moment *m)
-{
-	if (c->who < 0)
-		return c->seq <= m->seq; /* the referee is alone */
-	return c->seq <= m->done[c->who];
-}
-
-static enum where where_is(const struct hold *h, const struct spy_change *c)
-{
-	bool ended = h->state == HOLD_ENDED && !h->lost;
-
-	if (was_over(c, &h->asked))
-		return SURELY_OUT;
-	/* Noted inside its section: when it was over nobody knows. */
-	if (c->local && (h->recalled || h->state == HOLD_ENDED))
-		return MAYBE;
-	if (ended && c->seq > h->returned)
-		return SURELY_OUT;
-	if (c->seq <= h->granted)
-		return MAYBE;
-	if (h->lost || (ended && !was_over(c, &h->returning)))
-		return MAYBE;
-	if (h->recalled && h->reason == RECALL_PERMISSION)
-		return MAYBE; /* no more names for it */
-	/* Its recall may have met its return, and never been sent. */
-	if ((h->recalled || ended) && weather_is_lenient(h->peer))
-		return MAYBE;
-	return SURELY_IN;
-}
-
-/* While it was held, nothing it cannot be told of may have happened. */
-static void check_uncovered(
-	struct world *w, const struct hold *h, const struct spy_change *c)
-{
-	bool held = c->seq > h->granted && !h->lost &&
-		(h->state != HOLD_ENDED || c->seq <= h->returning.seq);
-
-	if (held && !c->local && !hold_covers(h, c->kind) &&
-		!hold_is_own(h, c->who))
-		prop_fail(w,
-			"client %d, top %d: change %d of \"%.*s\" by %d "
-			"(%" PRIu64 ") while it was held without it",
-			h->peer->index, h->top, c->kind, (int)c->name.len,
-			c->name.bytes, c->who, c->seq);
-}
-
-/* ---- what is told of a change ---- */
-
-static enum answer answer_of(bool yes)
-{
-	return yes ? YES : NO;
-}
-
-/* What a name is to those who were told, by an index that may be -1. */
-static enum answer *there(struct match *m, const struct spy_name *name)
-{
-	int i = prop_name_index(m->w, spy_name(name));
-
-	return i < 0 ? NULL : &m->there[i];
-}
-
-static enum answer is_there(struct match *m, const struct spy_name *name)
-{
-	const enum answer *is = there(m, name);
-
-	return is ? *is : UNKNOWN;
-}
-
-static void set_there(
-	struct match *m, const struct spy_name *name, enum answer answer)
-{
-	enum answer *is = there(m, name);
-
-	if (is)
-		*is = answer;
-}
-
-/* Others may have put something else in its place. */
-static bool is_doubtful(const struct match *m, const struct spy_name *name)
-{
-	return actor_did(
-		LOCAL_NAME, m->h->inode, prop_name_index(m->w, spy_name(name)));
-}
-
-/* What is there for a holder at the begin: its model says so, once settled. */
-static void begin_there(struct match *m)
-{
-	struct dircache_entry entry;
-
-	for (int i = 0; i < ALL_NAMES; i++)
-		m->there[i] = !m->h->settled
-			? UNKNOWN
-			: answer_of(dircache_find(
-				  m->h->model, prop_name(m->w, i), &entry));
-}
-
-/* Others may have taken away at once what a client put there. */
-static bool is_vague(const struct match *m, const struct spy_change *c)
-{
-	return m->w->options.local && !c->local &&
-		c->kind != CHANGE_REMOVE_ENTRY && is_doubtful(m, &c->name);
-}
-
-static void move_on(struct match *m, const struct spy_change *c)
-{
-	if (c->kind == CHANGE_RENAME_ENTRY)
-		set_there(m, &c->old,
-			!c->local && is_doubtful(m, &c->old) ? UNKNOWN : NO);
-	set_there(m, &c->name,
-		c->kind == CHANGE_REMOVE_ENTRY ? NO
-			: is_vague(m, c)       ? UNKNOWN
-					       : YES);
-}
-
-/*
- * Others may have made or removed what a change of ours is about, and that is
- * told later, if it is still to be told then. So an event says what the change
- * means to those who were told of all before it.
- */
-static struct form form_of(struct match *m, const struct spy_change *c)
-{
-	struct form f = {.comes = YES,
-		.renames = YES,
-		.overwrites = answer_of(c->has_overwritten)};
-
-	if (!m->w->options.local || c->local)
-		return f;
-	if (c->kind == CHANGE_REMOVE_ENTRY)
-		f.comes = is_there(m, &c->name);
-	else
-		f.overwrites = is_there(m, &c->name);
-	if (c->kind == CHANGE_RENAME_ENTRY)
-		f.renames = is_doubtful(m, &c->old) ? UNKNOWN
-						    : is_there(m, &c->old);
-	if (f.renames != YES && !hold_covers(m->h, CHANGE_ADD_ENTRY))
-		f.comes = UNKNOWN; /* it is recalled for that */
-	if (is_vague(m, c))
-		f.comes = UNKNOWN;
-	return f;
-}
-
-static bool may_be(enum answer answer, bool yes)
-{
-	return answer == UNKNOWN || answer == answer_of(yes);
-}
-
-/* ---- one event, one change ---- */
-
-static bool same(const struct spy_name *n, struct name name)
-{
-	return name_equal(spy_name(n), name);
-}
-
-static bool has_kind(const struct spy_change *c, const struct form *f,
-	const struct dircache_change *e)
-{
-	if (c->kind != CHANGE_RENAME_ENTRY)
-		return e->kind == c->kind;
-	if (e->kind == CHANGE_REMOVE_ENTRY)
-		return f->comes == UNKNOWN; /* all that is left of it */
-	if (e->kind != CHANGE_RENAME_ENTRY && e->kind != CHANGE_ADD_ENTRY)
-		return false;
-	return may_be(f->renames, e->kind == CHANGE_RENAME_ENTRY);
-}
-
-/* Of a renaming only that it left. */
-static bool is_left(const struct spy_change *c, const struct dircache_change *e)
-{
-	return c->kind == CHANGE_RENAME_ENTRY && e->kind == CHANGE_REMOVE_ENTRY;
-}
-
-static const char *wrong_names(const struct spy_change *c, const struct form *f,
-	const struct dircache_change *e)
-{
-	if (!has_kind(c, f, e))
-		return "kind";
-	if (!same(is_left(c, e) ? &c->old : &c->name, e->entry.name))
-		return "name";
-	if (is_left(c, e))
-		return NULL;
-	if (e->kind == CHANGE_RENAME_ENTRY && !same(&c->old, e->old.name))
-		return "old name";
-	if (!may_be(f->overwrites, e->has_overwritten))
-		return "overwritten or not";
-	if (e->has_overwritten && !same(&c->name, e->overwritten.name))
-		return "overwritten name";
-	return NULL;
-}
-
-static const char *wrong_position(
-	const struct spy_change *c, const struct dircache_change *e)
-{
-	if (c->has_previous != e->has_previous)
-		return "previous entry or none";
-	if (c->has_previous && !same(&c->previous, e->previous))
-		return "previous name";
-	if (c->has_previous && e->previous_cookie != c->previous_cookie)
-		return "previous cookie";
-	return c->last != e->last ? "last flag" : NULL;
-}
-
-/* Among entries that are told later the model has to know its place. */
-static const char *wrong_order(const struct match *m,
-	const struct spy_change *c, const struct dircache_change *e)
-{
-	uint64_t cookie = is_left(c, e) ? c->old_cookie : c->cookie;
-
-	if (cookie == COOKIE_NONE || e->entry.cookie != cookie)
-		return "cookie";
-	if (e->kind == CHANGE_REMOVE_ENTRY)
-		return NULL;
-	if (e->kind == CHANGE_RENAME_ENTRY && e->old.cookie != c->old_cookie)
-		return "old cookie";
-	if (c->has_overwritten && e->has_overwritten &&
-		e->overwritten.cookie != c->overwritten_cookie)
-		return "overwritten cookie";
-	return m->w->options.local ? NULL : wrong_position(c, e);
-}
-
-static const char *wrong_attrs(const struct match *m,
-	const struct spy_change *c, const struct dircache_change *e)
-{
-	bitmap4 want = m->h->deleg.child_attrs;
-	struct nfsc_fh fh;
-	struct fileid id;
-
-	if (e->kind == CHANGE_REMOVE_ENTRY)
-		return NULL;
-	bitmap4_clear(&want, FATTR4_TIME_CREATE); /* not every store has it */
-	if (!bitmap4_subset(&want, &e->entry.mask) ||
-		!bitmap4_subset(&e->entry.mask, &m->h->deleg.child_attrs))
-		return "attributes";
-	if (!bitmap4_has(&want, FATTR4_FILEHANDLE))
-		return NULL;
-	nfsc_fh_copy(&fh, e->entry.handle);
-	id = prop_fileid(m->w, &fh);
-	return fileid_equal(&id, &c->child) ? NULL : "filehandle";
-}
-
-static const char *wrong(const struct match *m, const struct heard *heard,
-	const struct event *event)
-{
-	const struct dircache_change *e = &event->change;
-	const struct spy_change *c = heard->change;
-	const char *what = wrong_names(c, &heard->form, e);
-
-	if (!what && hold_is_ordered(m->h))
-		what = wrong_order(m, c, e);
-	return what ? what : wrong_attrs(m, c, e);
-}
 
 /* ---- the run ---- */
 
@@ -312,7 +26,7 @@ static void show_change(const struct match *m, const struct heard *heard)
 	fprintf(stderr,
 		"  %" PRIu64 " %s by %d%s: kind %d \"%.*s\" old \"%.*s\"%s, "
 		"told: %d renames: %d overwrites: %d\n",
-		c->seq, where[where_is(m->h, c)], c->who,
+		c->seq, where[match_where(m->h, c)], c->who,
 		c->local ? " (local)" : "", c->kind, (int)c->name.len,
 		c->name.bytes, (int)c->old.len, c->old.bytes,
 		c->has_overwritten ? " overwrites" : "", heard->form.comes,
@@ -348,7 +62,7 @@ static void show(const struct match *m)
 static bool may_be_untold(const struct match *m, const struct heard *heard)
 {
 	return heard->form.comes != YES ||
-		where_is(m->h, heard->change) != SURELY_IN;
+		match_where(m->h, heard->change) != SURELY_IN;
 }
 
 /* One within the run: is it the next of the events? */
@@ -357,8 +71,8 @@ static const char *take(const struct match *m, struct heard *heard, size_t *n)
 	const char *what = "a gap, or too much";
 
 	if (heard->form.comes != NO &&
-		where_is(m->h, heard->change) != SURELY_OUT)
-		what = wrong(m, heard, m->events[*n]);
+		match_where(m->h, heard->change) != SURELY_OUT)
+		what = match_wrong(m, heard, m->events[*n]);
 	if (!what)
 		heard->told = m->events[(*n)++];
 	else if (heard->form.comes != YES)
@@ -531,7 +245,7 @@ static void apply_move(struct match *m, const struct spy_change *c)
 		apply(m, &e->change);
 		return;
 	}
-	if (hears_move(m->h, c) && where_is(m->h, c) == SURELY_IN) {
+	if (hears_move(m->h, c) && match_where(m->h, c) == SURELY_IN) {
 		show(m);
 		prop_fail(m->w,
 			"client %d, top %d was not told that a verifier "
@@ -636,7 +350,7 @@ static void apply_heard(struct match *m, struct spy_change *c, struct event *e)
 {
 	c->seen = true;
 	apply(m, &e->change);
-	if (!is_left(c, &e->change))
+	if (!match_is_left(c, &e->change))
 		note_snap(m, c, !bitmap4_empty(&e->change.entry.mask));
 	e->applied = true;
 }
@@ -656,7 +370,7 @@ static void apply_run(struct match *m)
 		if (!fileid_equal(&c->dir, &h->dir) ||
 			c->kind == CHANGE_DIR_ATTRS)
 			continue;
-		if (hears(h, c)) {
+		if (match_hears(h, c)) {
 			if (heard->told) {
 				struct event *e = next_entry(m, &at, &window);
 
@@ -690,14 +404,14 @@ static void gather_change(struct match *m, struct spy_change *c)
 {
 	if (!fileid_equal(&c->dir, &m->h->dir))
 		return;
-	check_uncovered(m->w, m->h, c);
+	match_check_uncovered(m->w, m->h, c);
 	if (c->kind == CHANGE_DIR_ATTRS)
 		return;
-	if (hears(m->h, c))
+	if (match_hears(m->h, c))
 		m->heard[m->nheard++] =
-			(struct heard){.change = c, .form = form_of(m, c)};
+			(struct heard){.change = c, .form = match_form(m, c)};
 	if (c->seq > m->h->granted)
-		move_on(m, c);
+		match_move_told(m, c);
 }
 
 static void gather(struct match *m)
@@ -709,7 +423,7 @@ static void gather(struct match *m)
 	m->events = calloc(m->h->nentries + 1, sizeof(*m->events));
 	if (!m->heard || !m->events)
 		abort();
-	begin_there(m);
+	match_begin_told(m);
 	for (size_t i = 0; i < spy_count(); i++)
 		gather_change(m, spy_at(i));
 	list_for_each_entry(e, &m->h->events, link) {

@@ -97,6 +97,17 @@ static void random_dir(struct peer *p, struct nfsc_fh *ret)
 
 /* ---- what ---- */
 
+static void open_and_close(struct op *op, const struct nfsc_open *how)
+{
+	struct nfsc_opened opened;
+
+	if (!note(op, "OPEN",
+		    nfsc_open(op->c, &op->dir, op->name, how, &opened)))
+		return;
+	op->p->changes += has_moved(&opened.info);
+	note(op, "CLOSE", nfsc_close(op->c, &opened.fh, &opened.stateid));
+}
+
 static void create(struct op *op)
 {
 	struct setattr set = {.mask = SETATTR_MODE, .mode = 0666};
@@ -107,13 +118,8 @@ static void create(struct op *op)
 		.mode = prop_below(op->p, 4) ? GUARDED4 : UNCHECKED4,
 		.set = &set,
 	};
-	struct nfsc_opened opened;
 
-	if (!note(op, "OPEN",
-		    nfsc_open(op->c, &op->dir, op->name, &how, &opened)))
-		return;
-	op->p->changes += has_moved(&opened.info);
-	note(op, "CLOSE", nfsc_close(op->c, &opened.fh, &opened.stateid));
+	open_and_close(op, &how);
 }
 
 static void make_dir(struct op *op)
@@ -267,13 +273,8 @@ static void open_it_anew(struct op *op)
 		.mode = UNCHECKED4,
 		.set = &set,
 	};
-	struct nfsc_opened opened;
 
-	if (!note(op, "OPEN",
-		    nfsc_open(op->c, &op->dir, op->name, &how, &opened)))
-		return;
-	op->p->changes += has_moved(&opened.info);
-	note(op, "CLOSE", nfsc_close(op->c, &opened.fh, &opened.stateid));
+	open_and_close(op, &how);
 }
 
 static int ignore_entry(void *ctx, const struct dircache_entry *entry)
