@@ -309,6 +309,7 @@ static void look(struct local_dir *d, const struct portion *p)
 			break;
 		local_look_at_name(d, name, new_name);
 	}
+	local_look_at_rest(d);
 	undo(d, p->undo);
 }
 

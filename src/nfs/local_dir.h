@@ -48,6 +48,7 @@ struct local_dir {
 	struct local_names names;
 	int64_t seen_ctime_ns;   /* of the first holder's grant; 0: too young */
 	struct local_names work; /* the job's own */
+	bool attrs_untold;       /* same: changes that left no entry to tell */
 	uint8_t id_len;
 	uint8_t id_data[];
 };
@@ -97,6 +98,9 @@ void local_look_at_dir(struct local_dir *d, uint8_t reported);
 /* One name; or a pair, if @new_name is not empty. */
 void local_look_at_name(
 	struct local_dir *d, struct name name, struct name new_name);
+
+/* What came of the directory's attributes where no name was told. */
+void local_look_at_rest(struct local_dir *d);
 
 /* It is watched from now on, for its first holder. */
 void local_look_first(struct local_dir *d);

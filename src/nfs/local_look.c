@@ -167,6 +167,7 @@ static nfsstat4 tell_name(struct visit *v, const struct found *f)
 
 	switch (policy_outside_name(f->digest)) {
 	case DIFF_NONE:
+		v->d->attrs_untold = true;
 		return NFS4_OK;
 	case DIFF_REMOVED:
 		change.kind = CHANGE_REMOVE_ENTRY;
@@ -376,6 +377,23 @@ static void look_at_attrs(struct local_dir *d)
 		change.now = &now;
 	dirattrs_commit(&dc, &change);
 	dirchange_leave(&dc);
+}
+
+void local_look_at_rest(struct local_dir *d)
+{
+	struct dirattrs_change change = {.changed = fattr4_dir_notifiable()};
+	struct attr now;
+	struct visit v;
+
+	if (!d->attrs_untold)
+		return;
+	d->attrs_untold = false;
+	if (!visit_begin(&v, d))
+		return;
+	if (attrs_read(v.server, d->export, &v.id, &now) == NFS4_OK)
+		change.now = &now;
+	dirattrs_commit(&v.dc, &change);
+	visit_end(&v);
 }
 
 /*

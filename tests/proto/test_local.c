@@ -227,6 +227,20 @@ static void dd23_hints_are_compared(void **state)
 	expect_events(s, 1);
 }
 
+/* It came and went: the directory's own times are not what they were. */
+static void dd23_what_leaves_no_entry_changes_the_directory(void **state)
+{
+	struct scene *s = *state;
+
+	take_all(s);
+	memory_foreign_mute(s->below, true);
+	make(s, "a");
+	memory_foreign_mute(s->below, false);
+	memory_foreign_remove(s->below, &s->dir, n("a"));
+	expect_events(s, 1);
+	assert_int_equal(local(s).told, 0);
+}
+
 static void dd23_lost_reports_are_made_up_for(void **state)
 {
 	struct scene *s = *state;
@@ -481,6 +495,7 @@ int main(void)
 		CASE(dd23_who_has_not_this_kind_is_recalled),
 		CASE(dd23_our_own_are_not_told_twice),
 		CASE(dd23_hints_are_compared),
+		CASE(dd23_what_leaves_no_entry_changes_the_directory),
 		CASE(dd23_lost_reports_are_made_up_for),
 		CASE(dd23_lost_reports_recall_who_is_not_told_of_all),
 		CASE(dd23_too_many_entries_to_compare),
