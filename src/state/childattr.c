@@ -71,8 +71,7 @@ static bool is_told_anyway(const struct noting *n, struct node *dir)
 
 /* ---- writing it down ---- */
 
-static void note_class(
-	const struct noting *n, struct dirside *side, struct childclass *class)
+static void note_class(const struct noting *n, struct childclass *class)
 {
 	const struct childattr_change *c = n->change;
 	bitmap4 both = bitmap4_and(&class->attrs, &c->changed);
@@ -81,23 +80,22 @@ static void note_class(
 		return;
 	childclass_note(
 		class, n->child, c->id, c->who ? c->who->id : 0, c->via);
-	if (class->due_ms)
-		return;
-	class->due_ms = n->now_ms + class->delay_ms;
-	childdue_set(&side->node->state->child_due, side, class->due_ms);
+	if (!class->due_ms)
+		childdue_set(&class->node->state->child_due, class,
+			n->now_ms + class->delay_ms);
 }
 
 static void note_in_dir(void *ctx, struct node *dir)
 {
 	const struct noting *n = ctx;
-	struct childclass *class;
 
 	scope_lock(&dir->lock);
 	if (!dir->side || !dir->side->told || !concerns_holders(n, dir) ||
 		is_told_anyway(n, dir))
 		return;
-	list_for_each_entry(class, &dir->side->classes, link)
-		note_class(n, dir->side, class);
+	for (struct childclass *class = dir->side->classes; class;
+		class = class->next)
+		note_class(n, class);
 }
 
 void childattr_note(struct state *s, const struct childattr_change *change)

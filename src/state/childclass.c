@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "state/childclass.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,16 +15,17 @@ static bitmap4 attrs_of(const struct deleg_terms *terms)
 	return attrs;
 }
 
-struct childclass *childclass_new(const struct deleg_terms *terms)
+struct childclass *childclass_new(
+	struct node *node, const struct deleg_terms *terms)
 {
 	struct childclass *class = calloc(1, sizeof(*class));
 
 	if (!class)
 		return NULL;
-	list_init(&class->link);
-	list_init(&class->changes);
+	class->node = node;
 	class->attrs = attrs_of(terms);
 	class->delay_ms = terms->child_delay_ms;
+	list_init(&class->on_due);
 	return class;
 }
 
@@ -33,9 +35,9 @@ void childclass_free(struct childclass *class)
 
 	if (!class)
 		return;
+	assert(list_empty(&class->on_due));
 	while ((change = childclass_take(class)))
 		free(change);
-	htab_fini(&class->table);
 	free(class);
 }
 
@@ -50,10 +52,34 @@ bool childclass_fits(
 
 /* ---- writing down ---- */
 
-static struct childchange *find(const struct childclass *class, uint64_t child)
+/* Most classes of most directories have none most of the time. */
+struct childchanges {
+	struct list list; /* oldest first */
+	struct htab table;
+};
+
+static struct childchanges *changes_of(struct childclass *class)
 {
-	struct htab_link *at =
-		class->table.buckets ? htab_first(&class->table, child) : NULL;
+	struct childchanges *changes = class->changes;
+
+	if (changes)
+		return changes;
+	changes = malloc(sizeof(*changes));
+	if (!changes)
+		return NULL;
+	if (htab_init(&changes->table, 0) < 0) {
+		free(changes);
+		return NULL;
+	}
+	list_init(&changes->list);
+	class->changes = changes;
+	return changes;
+}
+
+static struct childchange *find(
+	const struct childchanges *changes, uint64_t child)
+{
+	struct htab_link *at = htab_first(&changes->table, child);
 
 	return at ? container_of(at, struct childchange, link) : NULL;
 }
@@ -73,42 +99,54 @@ static struct childchange *change_new(
 	return change;
 }
 
-/* Most classes of most directories never need the table. */
-static bool has_table(struct childclass *class)
+static void drop_if_empty(struct childclass *class)
 {
-	return class->table.buckets || htab_init(&class->table, 0) == 0;
+	struct childchanges *changes = class->changes;
+
+	if (!list_empty(&changes->list))
+		return;
+	htab_fini(&changes->table);
+	free(changes);
+	class->changes = NULL;
+}
+
+static void write_down(struct childclass *class, struct childchanges *changes,
+	uint64_t child, struct childchange *change)
+{
+	if (change) {
+		list_add_tail(&changes->list, &change->on_class);
+		htab_insert(&changes->table, &change->link, child);
+	} else {
+		class->lost = true;
+		drop_if_empty(class);
+	}
 }
 
 void childclass_note(struct childclass *class, uint64_t child,
 	const struct fileid *id, uint64_t by, uint32_t via)
 {
-	struct childchange *change = find(class, child);
+	struct childchanges *changes = changes_of(class);
+	struct childchange *change = changes ? find(changes, child) : NULL;
 
-	if (change) {
+	if (change)
 		change->by_many |= by != change->by || via != change->via;
-		return;
-	}
-	change = has_table(class) ? change_new(id, by, via) : NULL;
-	if (!change) {
+	else if (changes)
+		write_down(class, changes, child, change_new(id, by, via));
+	else
 		class->lost = true;
-		return;
-	}
-	list_add_tail(&class->changes, &change->on_class);
-	htab_insert(&class->table, &change->link, child);
 }
 
 struct childchange *childclass_take(struct childclass *class)
 {
+	struct childchanges *changes = class->changes;
 	struct childchange *change;
 
-	if (list_empty(&class->changes))
+	if (!changes)
 		return NULL;
-	change =
-		list_first_entry(&class->changes, struct childchange, on_class);
+	change = list_first_entry(&changes->list, struct childchange, on_class);
 	list_del(&change->on_class);
-	htab_remove(&class->table, &change->link);
-	if (class->table.count == 0)
-		htab_fini(&class->table);
+	htab_remove(&changes->table, &change->link);
+	drop_if_empty(class);
 	return change;
 }
 

@@ -22,14 +22,16 @@
 #define CHILDCLASSES_MAX 16
 
 struct childclass {
-	struct list link; /* struct dirside.classes */
-	bitmap4 attrs;    /* promised, less the access time */
+	struct childclass *next; /* in struct dirside */
+	struct node *node;       /* its holders keep it */
+	bitmap4 attrs;           /* promised, less the access time */
 	uint32_t delay_ms;
 	uint32_t holders;
-	bool lost;           /* something could not be written down */
-	uint64_t due_ms;     /* 0 = nothing is written down */
-	struct list changes; /* struct childchange, oldest first */
-	struct htab table;   /* the same, by child; none while there are none */
+	struct childchanges *changes; /* written down; NULL: nothing is */
+	bool lost;                    /* something could not be written down */
+	/* childdue.h */
+	uint64_t due_ms; /* when it is to be told; 0: nothing is */
+	struct list on_due;
 };
 
 /* A child that changed. */
@@ -43,8 +45,12 @@ struct childchange {
 	uint8_t id_data[];
 };
 
-/* A class for holders with @terms, none yet; NULL when out of memory. */
-struct childclass *childclass_new(const struct deleg_terms *terms);
+/*
+ * A class of @node for holders with @terms, none yet; NULL when out of memory.
+ * When it is freed it is not due any more.
+ */
+struct childclass *childclass_new(
+	struct node *node, const struct deleg_terms *terms);
 void childclass_free(struct childclass *class); /* NULL is ignored */
 
 /* Is it the class of holders with @terms? */
@@ -59,7 +65,7 @@ bool childclass_fits(
 void childclass_note(struct childclass *class, uint64_t child,
 	const struct fileid *id, uint64_t by, uint32_t via);
 
-/* The oldest of those written down, now the caller's to free(); NULL: none is left. */
+/* The oldest of those written down, now the caller's to free(); NULL: none. */
 struct childchange *childclass_take(struct childclass *class);
 
 void childchange_copy_id(const struct childchange *change, struct fileid *ret);

@@ -18,57 +18,56 @@ static void arm_locked(struct childdue *b, uint64_t at_ms)
 		b->timer_ms = at_ms;
 }
 
-static struct dirside *first_locked(struct childdue *b)
+static struct childclass *first_locked(struct childdue *b)
 {
-	return list_empty(&b->sides)
+	return list_empty(&b->classes)
 		? NULL
-		: list_first_entry(&b->sides, struct dirside, on_due);
+		: list_first_entry(&b->classes, struct childclass, on_due);
 }
 
 /* By time; where delays are alike whoever comes now is the last. */
-static void insert_by_time(struct list *list, struct dirside *side)
+static void insert_by_time(struct list *list, struct childclass *class)
 {
 	struct list *at = list->prev;
 
 	while (at != list &&
-		list_entry(at, struct dirside, on_due)->due_ms > side->due_ms)
+		list_entry(at, struct childclass, on_due)->due_ms >
+			class->due_ms)
 		at = at->prev;
-	list_insert_after(at, &side->on_due);
+	list_insert_after(at, &class->on_due);
 }
 
-void childdue_set(struct childdue *b, struct dirside *side, uint64_t at_ms)
+void childdue_set(struct childdue *b, struct childclass *class, uint64_t at_ms)
 {
-	lock_assert_held(&side->node->lock);
+	lock_assert_held(&class->node->lock);
 	scope_lock(&b->lock);
-	if (!list_empty(&side->on_due) && side->due_ms <= at_ms)
-		return;
-	list_del(&side->on_due);
-	side->due_ms = at_ms;
-	insert_by_time(&b->sides, side);
+	list_del(&class->on_due);
+	class->due_ms = at_ms;
+	insert_by_time(&b->classes, class);
 	arm_locked(b, first_locked(b)->due_ms);
 }
 
-void childdue_cancel(struct childdue *b, struct dirside *side)
+void childdue_cancel(struct childdue *b, struct childclass *class)
 {
-	lock_assert_held(&side->node->lock);
+	lock_assert_held(&class->node->lock);
 	scope_lock(&b->lock);
-	list_del(&side->on_due);
+	list_del(&class->on_due);
 }
 
 /*
- * The next directory that is due, with a reference: a side on the list has
+ * The next directory that is due, with a reference: a class on the list has
  * holders, and they keep its node.
  */
 static struct node *pop_due(struct childdue *b, uint64_t now_ms)
 {
-	struct dirside *side;
+	struct childclass *class;
 
 	scope_lock(&b->lock);
-	side = first_locked(b);
-	if (!side || side->due_ms > now_ms)
+	class = first_locked(b);
+	if (!class || class->due_ms > now_ms)
 		return NULL;
-	list_del(&side->on_due);
-	return node_ref(side->node);
+	list_del(&class->on_due);
+	return node_ref(class->node);
 }
 
 static void hand_out(const struct state_config *config, struct node *dir)
@@ -92,7 +91,7 @@ static void timer_fired(struct timer *t)
 	while ((dir = pop_due(b, now)))
 		hand_out(config, dir);
 	scope_lock(&b->lock);
-	if (!list_empty(&b->sides))
+	if (!list_empty(&b->classes))
 		arm_locked(b, first_locked(b)->due_ms);
 }
 
@@ -100,7 +99,7 @@ void childdue_init(struct childdue *b, struct state *s)
 {
 	b->state = s;
 	lock_init(&b->lock, LOCK_RECALL);
-	list_init(&b->sides);
+	list_init(&b->classes);
 	timer_init(&b->timer, timer_fired);
 }
 

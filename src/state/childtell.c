@@ -42,33 +42,30 @@ static void take_locked(struct telling *t, struct childclass *class)
 	class->lost = false;
 	while (t->count < TELL_AT_ONCE && (change = childclass_take(class)))
 		t->change[t->count++] = change;
-	if (list_empty(&class->changes))
+	if (!class->changes)
 		class->due_ms = 0;
 }
 
-/*
- * Take some that are due. True: call again for others; else the directory
- * waits for its time, if anything is written down.
- */
+static bool is_due(const struct childclass *class, uint64_t now_ms)
+{
+	return class->due_ms && class->due_ms <= now_ms;
+}
+
+/* Take some that are due, all of one class. True: there are others. */
 static bool take_due(struct telling *t, uint64_t now_ms)
 {
 	struct dirside *side;
-	struct childclass *class;
-	bool more = false;
+	bool taken = false, more = false;
 
 	scope_lock(&t->dir->lock);
 	side = t->dir->side;
-	if (!side)
-		return false;
-	list_for_each_entry(class, &side->classes, link) {
-		if (class->due_ms && class->due_ms <= now_ms && !t->count &&
-			!t->lost)
+	for (struct childclass *class = side ? side->classes : NULL; class;
+		class = class->next) {
+		if (is_due(class, now_ms) && !taken) {
 			take_locked(t, class);
-		if (class->due_ms && class->due_ms <= now_ms)
-			more = true;
-		else if (class->due_ms)
-			childdue_set(
-				&t->dir->state->child_due, side, class->due_ms);
+			taken = true;
+		}
+		more |= is_due(class, now_ms);
 	}
 	return more;
 }
@@ -180,18 +177,6 @@ static void tell_one(struct telling *t, const struct childchange *change,
 		tell_names(t, change, err < 0 ? NULL : &attr);
 }
 
-/* The last who wanted to hear of children has gone, others have not. */
-static void stop_unwanted(struct telling *t)
-{
-	bool wanted;
-
-	lock_acquire(&t->dir->lock);
-	wanted = t->dir->side && t->dir->side->nclasses;
-	lock_release(&t->dir->lock);
-	if (!wanted && t->told)
-		told_unindex(t->told);
-}
-
 bool childattr_tell(struct node *dir,
 	int (*read)(void *ctx, const struct fileid *id, struct attr *ret),
 	void *ctx)
@@ -215,7 +200,6 @@ bool childattr_tell(struct node *dir,
 	}
 	if (t.lost)
 		recall_class(&t);
-	stop_unwanted(&t);
 	dirchange_leave(&t.dc);
 	told_put(t.told);
 	return more;
@@ -223,10 +207,15 @@ bool childattr_tell(struct node *dir,
 
 void childattr_tell_later(struct node *dir)
 {
+	struct state *s = dir->state;
+	uint64_t now = state_now_ms(s);
+
 	scope_lock(&dir->lock);
-	if (dir->side)
-		childdue_set(&dir->state->child_due, dir->side,
-			state_now_ms(dir->state) + LATER_MS);
+	for (struct childclass *class = dir->side ? dir->side->classes : NULL;
+		class; class = class->next) {
+		if (is_due(class, now))
+			childdue_set(&s->child_due, class, now + LATER_MS);
+	}
 }
 
 bool childattr_find_export(struct node *dir, uint32_t *via)

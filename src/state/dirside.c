@@ -47,13 +47,11 @@ struct told *dirside_sample(
 struct childclass *dirside_find_class(
 	const struct dirside *side, const struct deleg_terms *terms)
 {
-	struct childclass *class;
+	struct childclass *class = side->classes;
 
-	list_for_each_entry(class, &side->classes, link) {
-		if (childclass_fits(class, terms))
-			return class;
-	}
-	return NULL;
+	while (class && !childclass_fits(class, terms))
+		class = class->next;
+	return class;
 }
 
 static bool has_class_for(struct node *n, const struct deleg_terms *terms)
@@ -79,7 +77,8 @@ static void join_class_locked(struct deleg *d, struct dirside_spare *spare)
 	if (!class) {
 		class = spare->class;
 		spare->class = NULL;
-		list_add_tail(&side->classes, &class->link);
+		class->next = side->classes;
+		side->classes = class;
 		side->nclasses++;
 	}
 	class->holders++;
@@ -87,29 +86,21 @@ static void join_class_locked(struct deleg *d, struct dirside_spare *spare)
 
 static void leave_class_locked(struct deleg *d, struct dirside_spare *left)
 {
-	struct dirside *side = d->sid.node->side;
-	struct childclass *class = dirside_find_class(side, d->terms);
+	struct node *n = d->sid.node;
+	struct childclass *class = dirside_find_class(n->side, d->terms);
+	struct childclass **at = &n->side->classes;
 
 	if (--class->holders)
 		return;
-	list_del(&class->link);
-	side->nclasses--;
+	while (*at != class)
+		at = &(*at)->next;
+	*at = class->next;
+	n->side->nclasses--;
+	childdue_cancel(&n->state->child_due, class);
 	left->class = class;
 }
 
 /* ---- coming and going ---- */
-
-static struct dirside *side_new(struct node *n)
-{
-	struct dirside *side = calloc(1, sizeof(*side));
-
-	if (!side)
-		return NULL;
-	side->node = n;
-	list_init(&side->classes);
-	list_init(&side->on_due);
-	return side;
-}
 
 static void side_free(struct dirside *side)
 {
@@ -124,8 +115,9 @@ bool dirside_spare_init(struct dirside_spare *spare, const struct deleg *d)
 	bool children = dirholder_wants_children(d);
 
 	*spare = (struct dirside_spare){
-		.side = side_new(d->sid.node),
-		.class = children ? childclass_new(d->terms) : NULL,
+		.side = calloc(1, sizeof(*spare->side)),
+		.class =
+			children ? childclass_new(d->sid.node, d->terms) : NULL,
 	};
 	if (spare->side && (spare->class || !children))
 		return true;
@@ -158,12 +150,9 @@ void dirside_join_locked(
 		join_class_locked(d, spare);
 }
 
-/* Where nobody wants changes of children any more, childtell.c stops it. */
 void dirside_leave_locked(struct deleg *d, struct dirside_spare *left)
 {
 	struct node *n = d->sid.node;
-	struct dirside *side = n->side;
-	struct childdue *due = &n->state->child_due;
 
 	lock_assert_held(&n->lock);
 	if (!d->needs_told)
@@ -171,13 +160,10 @@ void dirside_leave_locked(struct deleg *d, struct dirside_spare *left)
 	d->needs_told = false;
 	if (dirholder_wants_children(d))
 		leave_class_locked(d, left);
-	if (--side->told_users == 0) {
-		childdue_cancel(due, side);
-		n->side = NULL;
-		left->side = side;
-	} else if (left->class && side->nclasses == 0) {
-		childdue_set(due, side, state_now_ms(n->state));
-	}
+	if (--n->side->told_users)
+		return;
+	left->side = n->side;
+	n->side = NULL;
 }
 
 /* ---- changes ---- */
@@ -302,6 +288,12 @@ static void fit_place(const struct told *told, struct dir_change *c)
 	c->previous_cookie = place.previous.cookie;
 }
 
+static bool wants_children(struct node *n)
+{
+	scope_lock(&n->lock);
+	return n->side && n->side->classes;
+}
+
 enum dirside_news dirside_apply(
 	struct node *n, struct dir_change *change, bool order)
 {
@@ -310,6 +302,8 @@ enum dirside_news dirside_apply(
 
 	if (!told)
 		return DIRSIDE_SAME;
+	if (told->index && !wants_children(n))
+		told_unindex(told);
 	news = fit(told, change);
 	if (news == DIRSIDE_NOTHING)
 		told_note_verifier(told, change);

@@ -19,14 +19,10 @@
 #include "state/told.h"
 
 struct dirside {
-	struct node *node;   /* its users keep it */
-	struct told *told;   /* a reference; NULL: it grew too large */
-	uint32_t told_users; /* live delegations that need it */
-	uint32_t nclasses;
-	struct list classes; /* struct childclass.link */
-	/* childdue.c */
-	struct list on_due;
-	uint64_t due_ms;
+	struct told *told;          /* a reference; NULL: it grew too large */
+	uint32_t told_users;        /* live delegations that need it */
+	uint32_t nclasses;          /* of the next */
+	struct childclass *classes; /* of those who are told of children */
 };
 
 /* The told set of @n with a reference, or NULL. Inside its change section. */
@@ -78,8 +74,9 @@ enum dirside_news {
  * others made or removed meanwhile, which is told later: so it is made what it
  * means to those who were told of all before it; with @order its position is
  * one among the entries they know. A set that cannot follow is dropped, and who
- * relied on it for its children is recalled (resource). Inside the change
- * section; recall_kick() must follow.
+ * relied on it for its children is recalled (resource); one that
+ * nobody needs for that any more leaves the index. Inside the change section;
+ * recall_kick() must follow.
  */
 enum dirside_news dirside_apply(
 	struct node *n, struct dir_change *change, bool order);
