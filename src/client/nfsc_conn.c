@@ -284,7 +284,8 @@ static int repair_session(struct nfsc *c)
 		if (err == 0 && !c->fresh)
 			nfsc_tell(c, NFSC_NEW_SESSION);
 	}
-	if (err == NFS4ERR_STALE_CLIENTID) {
+	/* It is unknown, or which sequence id comes next is. */
+	if (err == NFS4ERR_STALE_CLIENTID || err == NFS4ERR_SEQ_MISORDERED) {
 		err = nfsc_exchange_id(c);
 		if (err == 0)
 			err = nfsc_create_session(c);

@@ -150,6 +150,15 @@ static callback_sec_parms4 wanted_security(struct nfsc *c)
 	};
 }
 
+/* An error uses up the sequence id as well (18.36.4), but for these. */
+static void note_refusal(struct nfsc *c, nfsstat4 status)
+{
+	scope_lock(&c->lock);
+	if (status != NFS4ERR_DELAY && status != NFS4ERR_STALE_CLIENTID &&
+		status != NFS4ERR_SEQ_MISORDERED)
+		c->create_seq++;
+}
+
 int nfsc_create_session(struct nfsc *c)
 {
 	scope_compound struct nfsc_compound compound;
@@ -173,6 +182,8 @@ int nfsc_create_session(struct nfsc *c)
 	res = err ? NULL : nfsc_result(&compound, 0);
 	if (res)
 		note_session(c, &res->opcreate_session.csr_resok4);
+	else if (!err)
+		note_refusal(c, compound.res.status);
 	set_creating(c, false);
 	if (err)
 		return err;

@@ -70,13 +70,32 @@ nfsstat4 op_sequence(struct compound *c, const nfs_argop4 *arg, nfs_resop4 *res)
 	return NFS4_OK;
 }
 
+/* No date: the version says which one it is, and builds stay the same. */
+static void say_who_we_are(struct compound *c, EXCHANGE_ID4resok *res)
+{
+	nfs_impl_id4 *id = arena_array(c->arena, 1, sizeof(*id));
+
+	if (!id) /* clients do not need it */
+		return;
+	*id = (nfs_impl_id4){
+		.nii_domain = xdr_opaque_from_str("herald"),
+		.nii_name = xdr_opaque_from_str("heraldd " HERALD_VERSION),
+	};
+	res->eir_server_impl_id.count = 1;
+	res->eir_server_impl_id.items = id;
+}
+
 nfsstat4 op_exchange_id(
 	struct compound *c, const nfs_argop4 *arg, nfs_resop4 *res)
 {
 	struct principal who = compound_principal(c);
+	EXCHANGE_ID4resok *ok = &res->opexchange_id.eir_resok4;
+	nfsstat4 status = client_exchange_id(
+		c->server->state, &arg->opexchange_id, c->minor, &who, ok);
 
-	return client_exchange_id(c->server->state, &arg->opexchange_id, &who,
-		&res->opexchange_id.eir_resok4);
+	if (status == NFS4_OK)
+		say_who_we_are(c, ok);
+	return status;
 }
 
 nfsstat4 op_create_session(

@@ -76,10 +76,12 @@ void client_put(struct client *c);
 
 /*
  * EXCHANGE_ID: every case of RFC 8881 18.35.4. @args borrowed; pointers in
- * @res live as long as the state.
+ * @res live as long as the state. @minor_version is the compound's. Which
+ * implementation this is (eir_server_impl_id) the caller may add.
  */
 nfsstat4 client_exchange_id(struct state *s, const EXCHANGE_ID4args *args,
-	const struct principal *who, EXCHANGE_ID4resok *res);
+	uint32_t minor_version, const struct principal *who,
+	EXCHANGE_ID4resok *res);
 
 /* The confirmed client with this id, with a reference; NULL when none. */
 struct client *client_find(struct state *s, uint64_t id);

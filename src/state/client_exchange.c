@@ -21,10 +21,9 @@ static void push_out_locked(struct pushed_out *out, struct client *c)
 		out->client[out->count++] = c;
 }
 
-static nfsstat4 check_args(
-	const EXCHANGE_ID4args *args, const struct principal *who)
+static nfsstat4 check_args(const EXCHANGE_ID4args *args, uint32_t minor_version)
 {
-	if (args->eia_flags & ~EXCHANGE_FLAGS_KNOWN)
+	if (args->eia_flags & ~policy_exchange_flags(minor_version))
 		return NFS4ERR_INVAL;
 	if (args->eia_client_impl_id.count > 1 ||
 		args->eia_clientowner.co_ownerid.len > NFS4_OPAQUE_LIMIT)
@@ -138,11 +137,12 @@ static nfsstat4 exchange(struct state *s, const EXCHANGE_ID4args *args,
 }
 
 nfsstat4 client_exchange_id(struct state *s, const EXCHANGE_ID4args *args,
-	const struct principal *who, EXCHANGE_ID4resok *res)
+	uint32_t minor_version, const struct principal *who,
+	EXCHANGE_ID4resok *res)
 {
 	struct pushed_out out = {.count = 0};
 	struct client *fresh;
-	nfsstat4 status = check_args(args, who);
+	nfsstat4 status = check_args(args, minor_version);
 
 	if (status != NFS4_OK)
 		return status;

@@ -11,11 +11,20 @@
 
 #include "proto/nfs4.h"
 
-/* SUPP_FENCE_OPS is the server's to say (RFC 7862), and we do not. */
-#define EXCHANGE_FLAGS_KNOWN                                                 \
-	(EXCHGID4_FLAG_SUPP_MOVED_REFER | EXCHGID4_FLAG_SUPP_MOVED_MIGR |    \
-		EXCHGID4_FLAG_BIND_PRINC_STATEID | EXCHGID4_FLAG_MASK_PNFS | \
-		EXCHGID4_FLAG_UPD_CONFIRMED_REC_A)
+/*
+ * What eia_flags may have. SUPP_FENCE_OPS came with 4.2 (RFC 7862 14.1): a
+ * client may say so of itself; we do not.
+ */
+static inline uint32_t policy_exchange_flags(uint32_t minor_version)
+{
+	const uint32_t known = EXCHGID4_FLAG_SUPP_MOVED_REFER |
+		EXCHGID4_FLAG_SUPP_MOVED_MIGR |
+		EXCHGID4_FLAG_BIND_PRINC_STATEID | EXCHGID4_FLAG_MASK_PNFS |
+		EXCHGID4_FLAG_UPD_CONFIRMED_REC_A;
+
+	return minor_version >= 2 ? known | EXCHGID4_FLAG_SUPP_FENCE_OPS
+				  : known;
+}
 
 enum exchange_action {
 	EXCHANGE_REFUSE,  /* with the status */

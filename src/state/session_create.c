@@ -20,6 +20,7 @@ struct creation {
 	struct state *state;
 	const CREATE_SESSION4args *args;
 	const struct principal *who;
+	nfsstat4 refused;        /* the channels; then there is no session */
 	struct session *session; /* ready but for its client and id */
 	struct client *replaced; /* an older incarnation, unlinked */
 	bool confirmed;          /* the client, by this session */
@@ -148,13 +149,37 @@ static void fill_reply(const struct session *ss,
 		res->csr_flags = CREATE_SESSION4_FLAG_CONN_BACK_CHAN;
 }
 
+/* Phases three and four of 18.36.4: the principal, and what it asks for. */
+static nfsstat4 judge_locked(const struct creation *job, const struct client *c)
+{
+	if (!c->confirmed && !principal_equal(&c->principal, job->who))
+		return NFS4ERR_CLID_INUSE;
+	if (job->refused != NFS4_OK)
+		return job->refused;
+	if (c->sessions_count >= job->state->config.max_sessions)
+		return NFS4ERR_NOSPC;
+	return job->session ? NFS4_OK : NFS4ERR_DELAY;
+}
+
 /*
- * The sequence id and the principal (18.36.4, phases two and three). OK: go
- * on; *@replay: @res and the status are those of the last time.
+ * An error uses up the sequence id as well, and a retry meets it again. But
+ * DELAY asks for the same request once more, and who is not the client's
+ * principal does not take its turn.
+ */
+static bool uses_up(nfsstat4 status)
+{
+	return status != NFS4ERR_DELAY && status != NFS4ERR_CLID_INUSE;
+}
+
+/*
+ * Phase two, the sequence id, and then those. OK: go on; *@replay: @res and
+ * the status are those of the last time.
  */
 static nfsstat4 check_client(struct creation *job, struct client *c,
 	CREATE_SESSION4resok *res, bool *replay)
 {
+	nfsstat4 status;
+
 	scope_lock(&c->lock);
 	switch (policy_create_slot(c->create_seqid, job->args->csa_sequence)) {
 	case CREATE_REPLAY:
@@ -166,11 +191,12 @@ static nfsstat4 check_client(struct creation *job, struct client *c,
 	case CREATE_NEXT:
 		break;
 	}
-	if (!c->confirmed && !principal_equal(&c->principal, job->who))
-		return NFS4ERR_CLID_INUSE;
-	if (c->sessions_count >= job->state->config.max_sessions)
-		return NFS4ERR_NOSPC;
-	return job->session ? NFS4_OK : NFS4ERR_DELAY;
+	status = judge_locked(job, c);
+	if (status != NFS4_OK && uses_up(status)) {
+		c->create_seqid = job->args->csa_sequence;
+		c->create_status = status;
+	}
+	return status;
 }
 
 /* The first session confirms: an older incarnation goes (18.35.4, case 5). */
@@ -243,12 +269,12 @@ nfsstat4 session_create(struct state *s, const CREATE_SESSION4args *args,
 {
 	struct creation job = {.state = s, .args = args, .who = who};
 	struct session_info info = {.minor_version = minor_version};
-	nfsstat4 status = negotiate(s, args, &info);
+	nfsstat4 status;
 	bool replay;
 
-	if (status != NFS4_OK)
-		return status;
-	job.session = session_new(s, &info, args);
+	job.refused = negotiate(s, args, &info);
+	if (job.refused == NFS4_OK)
+		job.session = session_new(s, &info, args);
 	status = create_locked(&job, res, &replay);
 	if (status == NFS4_OK && !replay)
 		bind_first(&job, conn, res->csr_flags);

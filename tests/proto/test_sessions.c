@@ -498,6 +498,28 @@ static void the_smallest_session(void **state)
 	peer_fini(&p);
 }
 
+static void the_server_says_which_it_is(void **state)
+{
+	const EXCHANGE_ID4resok *ok;
+	struct rig *r = *state;
+	struct peer p;
+
+	peer_connect(&p, r->server);
+	p.owner = "curious";
+	for (p.minor = 1; p.minor <= 2; p.minor++) {
+		assert_int_equal(peer_exchange_id(&p, 0), NFS4_OK);
+		ok = &peer_last(&p)->opexchange_id.eir_resok4;
+		assert_int_equal(ok->eir_server_impl_id.count, 1);
+		assert_memory_equal(
+			ok->eir_server_impl_id.items[0].nii_name.data,
+			"heraldd ", 8);
+		assert_int_equal(
+			peer_exchange_id(&p, EXCHGID4_FLAG_SUPP_FENCE_OPS),
+			p.minor == 2 ? NFS4_OK : NFS4ERR_INVAL);
+	}
+	peer_fini(&p);
+}
+
 static void channels_too_small_are_refused(void **state)
 {
 	channel_attrs4 fore = roomy;
@@ -548,6 +570,7 @@ int main(void)
 		TEST(a_tag_larger_than_any_reply),
 		TEST(the_smallest_session),
 		TEST(channels_too_small_are_refused),
+		TEST(the_server_says_which_it_is),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -50,10 +50,12 @@ static nfsstat4 run_exchange_id(struct fake_run *run, EXCHANGE_ID4resok *ok)
 	struct fake *f = run->f;
 
 	f->seen.exchange_ids++;
-	if (!f->clientid)
+	if (!f->clientid) {
 		f->clientid = f->epoch << 32 | ++f->next_id;
+		f->create_seqid = 0;
+	}
 	ok->eir_clientid = f->clientid;
-	ok->eir_sequenceid = 1;
+	ok->eir_sequenceid = f->create_seqid + 1;
 	ok->eir_flags = EXCHGID4_FLAG_USE_NON_PNFS;
 	ok->eir_server_owner.so_major_id = xdr_opaque_from_str("fake");
 	ok->eir_server_scope = xdr_opaque_from_str("fake");
@@ -82,6 +84,13 @@ static nfsstat4 run_create_session(struct fake_run *run,
 
 	if (!f->clientid || args->csa_clientid != f->clientid)
 		return NFS4ERR_STALE_CLIENTID;
+	if (args->csa_sequence != f->create_seqid + 1)
+		return NFS4ERR_SEQ_MISORDERED;
+	f->create_seqid++;
+	if (f->fail_create) {
+		f->fail_create--;
+		return f->create_status;
+	}
 	f->seen.create_sessions++;
 	while (s->used)
 		s++;
@@ -520,6 +529,13 @@ void fake_fail_sequence(struct fake *f, nfsstat4 status, unsigned n)
 	scope_lock(&f->lock);
 	f->fail_status = status;
 	f->fail_sequence = n;
+}
+
+void fake_fail_create(struct fake *f, nfsstat4 status, unsigned n)
+{
+	scope_lock(&f->lock);
+	f->create_status = status;
+	f->fail_create = n;
 }
 
 void fake_refuse(struct fake *f, bool refuse, nfsstat4 status)

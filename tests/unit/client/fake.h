@@ -75,6 +75,9 @@ void fake_drop_replies(struct fake *f, unsigned n);
 /* Answer SEQUENCE with @status, for the next @n calls. */
 void fake_fail_sequence(struct fake *f, nfsstat4 status, unsigned n);
 
+/* Fail the next @n CREATE_SESSIONs, which use up their sequence ids. */
+void fake_fail_create(struct fake *f, nfsstat4 status, unsigned n);
+
 /* Answer GET_DIR_DELEGATION with @status; GDD4_UNAVAIL for NFS4_OK. */
 void fake_refuse(struct fake *f, bool refuse, nfsstat4 status);
 

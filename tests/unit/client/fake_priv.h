@@ -71,8 +71,9 @@ struct fake {
 	sessionid4 grant_session;
 	uint32_t grant_slot, grant_seqid;
 	struct fake_seen seen;
-	unsigned drop_replies, fail_sequence;
-	nfsstat4 fail_status, refuse_status;
+	unsigned drop_replies, fail_sequence, fail_create;
+	nfsstat4 fail_status, create_status, refuse_status;
+	uint32_t create_seqid; /* of the last CREATE_SESSION */
 	bool refuse, recall_always, mute, hold_grants, deaf, closing;
 	bool grant_attrs, promise_little, endless_new, endless_old;
 	uint32_t flags;

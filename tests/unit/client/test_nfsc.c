@@ -370,6 +370,25 @@ static void test_restart(void **state)
 	assert_int_equal(seen(f).claims, 2);
 }
 
+/* An error used up its sequence id: the next request takes the next one. */
+static void test_refused_session(void **state)
+{
+	struct fixture *f = *state;
+
+	connect_it(f);
+	fake_forget_sessions(f->fake);
+	fake_fail_create(f->fake, NFS4ERR_NOSPC, 1);
+	assert_int_equal(nfsc_renew(f->c, NULL), NFS4ERR_NOSPC);
+	assert_int_equal(nfsc_renew(f->c, NULL), 0);
+	assert_int_equal(seen(f).exchange_ids, 1);
+	/* It asks which one is next when it is wrong. */
+	fake_forget_sessions(f->fake);
+	fake_fail_create(f->fake, NFS4ERR_DELAY, 1);
+	assert_int_equal(nfsc_renew(f->c, NULL), 0);
+	assert_int_equal(seen(f).exchange_ids, 2);
+	assert_int_equal(f->events[NFSC_RESTARTED], 0);
+}
+
 static void test_no_recovery(void **state)
 {
 	struct fixture *f = *state;
@@ -558,6 +577,7 @@ int main(void)
 		TEST(test_cancel),
 		TEST(test_new_session),
 		TEST(test_restart),
+		TEST(test_refused_session),
 		TEST(test_no_recovery),
 		TEST(test_sequence_delay),
 		TEST(test_sequence_misordered),

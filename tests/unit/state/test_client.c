@@ -90,7 +90,7 @@ static nfsstat4 try_exchange(struct world *w, const char *owner,
 	EXCHANGE_ID4args args = exchange_args(owner, verifier);
 
 	args.eia_flags = flags;
-	return client_exchange_id(w->state, &args, who, res);
+	return client_exchange_id(w->state, &args, 1, who, res);
 }
 
 static void confirm(struct world *w, const EXCHANGE_ID4resok *id,
@@ -119,21 +119,29 @@ static void test_exchange_arguments(void **arg)
 			assert_int_equal(status, NFS4ERR_NOENT);
 		else
 			assert_int_equal(status,
-				flag & EXCHANGE_FLAGS_KNOWN ? NFS4_OK
-							    : NFS4ERR_INVAL);
+				flag & policy_exchange_flags(1)
+					? NFS4_OK
+					: NFS4ERR_INVAL);
 	}
 	args.eia_client_impl_id.count = 2;
 	args.eia_client_impl_id.items = impl;
-	assert_int_equal(client_exchange_id(w->state, &args, &root, &res),
+	assert_int_equal(client_exchange_id(w->state, &args, 1, &root, &res),
 		NFS4ERR_BADXDR);
 	args.eia_client_impl_id.count = 1;
 	assert_int_equal(
-		client_exchange_id(w->state, &args, &root, &res), NFS4_OK);
+		client_exchange_id(w->state, &args, 1, &root, &res), NFS4_OK);
+	args.eia_flags = EXCHGID4_FLAG_SUPP_FENCE_OPS; /* of RFC 7862 */
+	assert_int_equal(client_exchange_id(w->state, &args, 1, &root, &res),
+		NFS4ERR_INVAL);
+	assert_int_equal(
+		client_exchange_id(w->state, &args, 2, &root, &res), NFS4_OK);
+	assert_false(res.eir_flags & EXCHGID4_FLAG_SUPP_FENCE_OPS);
+	args.eia_flags = 0;
 	args.eia_state_protect.spa_how = SP4_MACH_CRED;
-	assert_int_equal(client_exchange_id(w->state, &args, &root, &res),
+	assert_int_equal(client_exchange_id(w->state, &args, 1, &root, &res),
 		NFS4ERR_INVAL);
 	args.eia_state_protect.spa_how = SP4_SSV;
-	assert_int_equal(client_exchange_id(w->state, &args, &root, &res),
+	assert_int_equal(client_exchange_id(w->state, &args, 1, &root, &res),
 		NFS4ERR_ENCR_ALG_UNSUPP);
 	world_free(w);
 }

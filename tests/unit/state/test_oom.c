@@ -57,7 +57,7 @@ static bool connect_peer(struct world *w, struct peer *p)
 	EXCHANGE_ID4resok id;
 	CREATE_SESSION4args args;
 
-	if (!ok(client_exchange_id(w->state, &id_args, &root, &id)))
+	if (!ok(client_exchange_id(w->state, &id_args, 1, &root, &id)))
 		return false;
 	args = session_args(id.eir_clientid, id.eir_sequenceid);
 	if (!ok(session_create(

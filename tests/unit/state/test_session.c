@@ -114,6 +114,10 @@ static void too_small(
 	assert_int_equal(session_create(w->state, args, 1, &root, NULL, &res),
 		NFS4ERR_TOOSMALL);
 	*field = was;
+	/* It is kept for a retry, and the sequence id is used up. */
+	assert_int_equal(session_create(w->state, args, 1, &root, NULL, &res),
+		NFS4ERR_TOOSMALL);
+	args->csa_sequence++;
 }
 
 /* ---- CREATE_SESSION ---- */
@@ -139,7 +143,10 @@ static void test_create_too_small(void **arg)
 	args.csa_flags = 8;
 	assert_int_equal(session_create(w->state, &args, 1, &root, NULL, &res),
 		NFS4ERR_INVAL);
-	args.csa_flags = 7; /* and none of that used up the sequence id */
+	args.csa_flags = 7;
+	assert_int_equal(session_create(w->state, &args, 1, &root, NULL, &res),
+		NFS4ERR_INVAL); /* as before */
+	args.csa_sequence++;
 	assert_int_equal(
 		session_create(w->state, &args, 1, &root, NULL, &res), NFS4_OK);
 	assert_int_equal(res.csr_flags, CREATE_SESSION4_FLAG_CONN_BACK_CHAN);
@@ -211,6 +218,14 @@ static void test_create_limits(void **arg)
 	}
 	assert_int_equal(session_create(w.state, &args, 1, &root, NULL, &res),
 		NFS4ERR_NOSPC);
+	args.csa_sequence += 2;
+	assert_int_equal(session_create(w.state, &args, 1, &root, NULL, &res),
+		NFS4ERR_SEQ_MISORDERED); /* which changes nothing */
+	args.csa_sequence--;
+	assert_int_equal(session_create(w.state, &args, 1, &root, NULL, &res),
+		NFS4ERR_NOSPC);
+	id = exchange(&w, "a", 1);
+	assert_int_equal(id.eir_sequenceid, args.csa_sequence + 1);
 	world_stop(&w);
 }
 

@@ -152,7 +152,7 @@ EXCHANGE_ID4resok exchange(
 	EXCHANGE_ID4resok res;
 
 	assert_int_equal(
-		client_exchange_id(w->state, &args, &root, &res), NFS4_OK);
+		client_exchange_id(w->state, &args, 1, &root, &res), NFS4_OK);
 	return res;
 }
 
