@@ -9,8 +9,16 @@
 #include "nfs/export.h"
 #include "nfs/local_dir.h"
 #include "state/changeattr.h"
+#include "state/childattr.h"
 
 /* ---- reports ---- */
+
+/* Also as a child of where it has its names. */
+static void object_changed(struct state *s, const struct fileid *id)
+{
+	changeattr_touch(s, id);
+	childattr_note_unknown(s, id);
+}
 
 static void outside(void *ctx, const struct outside *what)
 {
@@ -20,12 +28,12 @@ static void outside(void *ctx, const struct outside *what)
 	switch (what->kind) {
 	case OUTSIDE_ENTRY:
 	case OUTSIDE_RENAME:
-		changeattr_touch(s, &what->id);
+		object_changed(s, &what->id);
 		local_dir_report_name(
 			server, &what->id, what->name, what->new_name);
 		break;
 	case OUTSIDE_OBJECT:
-		changeattr_touch(s, &what->id);
+		object_changed(s, &what->id);
 		local_dir_report(server, &what->id, LOCAL_ATTRS);
 		break;
 	case OUTSIDE_MOVED:
@@ -164,24 +172,27 @@ static int watch(struct export *export, const struct fileid *id, bool children)
 }
 
 static struct local_dir *join(struct nfs_server *server, struct export *export,
-	const struct fileid *id, bool *first)
+	const struct fileid *id, bool children, bool *first)
 {
 	struct local *l = &server->local;
 	struct local_dir *d;
 
 	scope_lock(&l->lock);
 	d = local_dir_get_locked(server, export, id);
-	if (d)
-		*first = d->holders++ == 0;
+	if (!d)
+		return NULL;
+	*first = d->holders++ == 0;
+	d->children += children;
 	return d;
 }
 
-static void leave(struct nfs_server *server, struct local_dir *d)
+static void leave(struct nfs_server *server, struct local_dir *d, bool children)
 {
 	struct local *l = &server->local;
 
 	scope_lock(&l->lock);
 	d->holders--;
+	d->children -= children;
 	local_dir_drop_locked(l, d);
 }
 
@@ -206,12 +217,12 @@ int local_hold(struct nfs_server *server, struct export *export,
 		return 0;
 	if (!export->watched)
 		return -EOPNOTSUPP;
-	d = join(server, export, id, &first);
+	d = join(server, export, id, children, &first);
 	if (!d)
 		return -ENOMEM;
 	err = watch(d->export, id, children);
 	if (err) {
-		leave(server, d);
+		leave(server, d, children);
 		tell_refused(server, err);
 		return err;
 	}

@@ -251,6 +251,7 @@ void local_dir_release(struct nfs_server *server, const struct fileid *id,
 	d = local_dir_find_locked(l, id);
 	if (d) {
 		d->holders -= undo.dirs;
+		d->children -= undo.children;
 		d->undo.dirs += undo.dirs;
 		d->undo.children += undo.children;
 		claimed = claim_locked(l, d);
@@ -281,6 +282,7 @@ static void take(struct local_dir *d, struct portion *p)
 	l->bytes -= d->names.used;
 	local_names_free(&d->work);
 	d->work = d->names;
+	d->doubt_children = false;
 	d->names = (struct local_names){.data = NULL};
 }
 

@@ -42,13 +42,16 @@ struct local_dir {
 	struct rpc_job job;
 	struct list later; /* in local.later */
 	uint32_t holders;  /* delegations, granted or about to be */
+	uint32_t children; /* of those: told of its children, too */
 	struct local_undo undo;
 	uint8_t reported; /* LOCAL_* */
 	bool posted;      /* the job is, or runs, or is in `later` */
 	struct local_names names;
-	int64_t seen_ctime_ns;   /* of the first holder's grant; 0: too young */
-	struct local_names work; /* the job's own */
-	bool attrs_untold;       /* same: changes that left no entry to tell */
+	int64_t seen_ctime_ns; /* of the first holder's grant; 0: too young */
+	/* The job's own: */
+	struct local_names work;
+	bool doubt_children; /* what these names may have changed, too */
+	bool attrs_untold;   /* changes that left no entry to tell */
 	uint8_t id_len;
 	uint8_t id_data[];
 };

@@ -12,6 +12,7 @@
 #include "nfs/dirattr.h"
 #include "nfs/export.h"
 #include "nfs/local_dir.h"
+#include "state/childattr.h"
 #include "state/dirattrs.h"
 #include "state/dirdeleg.h"
 #include "state/diroutside.h"
@@ -135,11 +136,7 @@ static nfsstat4 read_attrs(struct visit *v, struct dir_change *change)
 	return status;
 }
 
-/*
- * @change has kind and names. The section is left, if it is told. ESTALE: it
- * is gone again, and a report of that will come.
- */
-static nfsstat4 tell(struct visit *v, struct dir_change *change)
+static nfsstat4 tell_as_it_is(struct visit *v, struct dir_change *change)
 {
 	struct dir_change *changes[2] = {change, NULL};
 	struct dirchange_plan plan = {
@@ -159,6 +156,23 @@ static nfsstat4 tell(struct visit *v, struct dir_change *change)
 	dirchange_commit(&v->dc, changes, plan.ctime_ns);
 	counter_add(&v->server->local.told, 1);
 	return NFS4_OK;
+}
+
+/*
+ * @change has kind and names. The section is left, if it is told. ESTALE: it
+ * is gone again, and a report of that will come. The child's node remembers
+ * what is reported of it from before it is read until it is told.
+ */
+static nfsstat4 tell(struct visit *v, struct dir_change *change)
+{
+	struct node *child = NULL;
+	nfsstat4 status;
+
+	if (change->entry.child.len)
+		child = node_get(v->server->state, &change->entry.child);
+	status = tell_as_it_is(v, change);
+	node_put(child);
+	return status;
 }
 
 static nfsstat4 tell_name(struct visit *v, const struct found *f)
@@ -199,6 +213,20 @@ static nfsstat4 tell_rename(
 
 /* ---- reports of names ---- */
 
+/*
+ * Its other names bear the same attributes, of which its number of links and
+ * its ctime just changed; @doubt: so may have anything.
+ */
+static void note_child(struct local_dir *d, const struct found *f, bool doubt)
+{
+	bool changed = doubt ||
+		(f->digest.now != f->digest.told && f->attr.nlink > 1 &&
+			f->attr.type != OBJECT_DIR);
+
+	if (f->child.len && changed)
+		childattr_note_unknown(d->server->state, &f->child);
+}
+
 static void look_at_one(struct local_dir *d, struct name name)
 {
 	struct found f;
@@ -210,6 +238,8 @@ static void look_at_one(struct local_dir *d, struct name name)
 	if (find(&v, name, &f) == 0)
 		status = tell_name(&v, &f);
 	visit_end(&v);
+	if (status == NFS4_OK)
+		note_child(d, &f, d->doubt_children);
 	if (status != NFS4_OK && status != NFS4ERR_STALE)
 		give_up(d);
 }
@@ -228,6 +258,8 @@ static bool look_at_rename(
 		policy_outside_is_rename(from.digest, to.digest) &&
 		tell_rename(&v, &from, &to) == NFS4_OK;
 	visit_end(&v);
+	if (rename)
+		note_child(d, &to, false);
 	return rename;
 }
 
@@ -316,9 +348,10 @@ static bool has_told(struct local_dir *d)
 
 /*
  * All names, those that are there and those that were told, are to be looked
- * at. What happens meanwhile is reported by itself.
+ * at; @children: and told as they are, since nobody knows what was done to
+ * them. What happens meanwhile is reported by itself.
  */
-static void rescan(struct local_dir *d)
+static void rescan(struct local_dir *d, bool children)
 {
 	const struct state_config *config = state_get_config(d->server->state);
 	struct local_names names = {.data = NULL};
@@ -341,6 +374,7 @@ static void rescan(struct local_dir *d)
 	}
 	local_names_free(&d->work);
 	d->work = names;
+	d->doubt_children = children;
 }
 
 /* ---- reports of the directory ---- */
@@ -408,6 +442,12 @@ static bool may_have_changed(struct local_dir *d, const struct attr *now)
 	return !d->seen_ctime_ns || d->seen_ctime_ns != now->ctime_ns;
 }
 
+static bool tells_children(struct local_dir *d)
+{
+	scope_lock(&d->server->local.lock);
+	return d->children > 0;
+}
+
 /* A change in the ticks that follow may leave a young ctime as it is. */
 void local_look_first(struct local_dir *d)
 {
@@ -442,6 +482,7 @@ static void follow_move(struct local_dir *d)
 void local_look_at_dir(struct local_dir *d, uint8_t reported)
 {
 	struct attr now;
+	bool lost = reported & LOCAL_LOST, children;
 
 	if (is_gone(d, &now)) {
 		give_up(d);
@@ -449,10 +490,11 @@ void local_look_at_dir(struct local_dir *d, uint8_t reported)
 	}
 	if (reported & LOCAL_MOVED)
 		follow_move(d);
-	if ((reported & LOCAL_RESCAN) ||
-		((reported & LOCAL_LOST) && may_have_changed(d, &now)))
-		rescan(d);
-	if ((reported & LOCAL_ATTRS) ||
-		((reported & LOCAL_LOST) && may_have_changed(d, &now)))
+	/* A child may change where the directory does not. */
+	children = lost && tells_children(d);
+	lost = lost && may_have_changed(d, &now);
+	if ((reported & LOCAL_RESCAN) || lost || children)
+		rescan(d, children);
+	if ((reported & LOCAL_ATTRS) || lost)
 		look_at_attrs(d);
 }

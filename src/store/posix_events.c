@@ -93,6 +93,13 @@ static void report_content(struct watcher *w, const struct told_event *e)
 		events_report(w, OUTSIDE_OBJECT, id);
 }
 
+/* It has one link less, if any; what gets one is found by its new name. */
+static void report_unlinked(struct watcher *w, const struct told_event *e)
+{
+	if (e->target.len && !(e->mask & FAN_ONDIR))
+		events_report(w, OUTSIDE_OBJECT, &e->target);
+}
+
 static void report_foreign(struct watcher *w, const struct told_event *e)
 {
 	if (e->mask & FAN_RENAME)
@@ -101,6 +108,8 @@ static void report_foreign(struct watcher *w, const struct told_event *e)
 		report_entry(w, &e->dir, e->name);
 	if (e->mask & (FAN_MODIFY | FAN_ATTRIB | FAN_CLOSE_WRITE))
 		report_content(w, e);
+	else if (e->mask & FAN_DELETE)
+		report_unlinked(w, e);
 	if ((e->mask & FAN_DELETE) && end_is_watched(w, &e->target))
 		events_report(w, OUTSIDE_ENDED, &e->target);
 	if ((e->mask & FAN_DELETE_SELF) && end_is_watched(w, &e->dir))

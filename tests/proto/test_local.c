@@ -306,6 +306,111 @@ static void dd23_too_many_entries_to_compare(void **state)
 	expect_recall(s, RECALL_LOCAL_CHANGE);
 }
 
+/* ---- children ---- */
+
+/* The server's least delay for changed attributes of children. */
+#define DELAY_MS 200
+
+/* A delegation that covers children, too. */
+static void take_children(struct scene *s, const char *path)
+{
+	GET_DIR_DELEGATION4args args = {
+		.gdda_notification_types.word[0] =
+			ENTRIES | BIT(NOTIFY4_CHANGE_CHILD_ATTRS)};
+
+	bitmap4_set(&args.gdda_child_attributes, FATTR4_SIZE);
+	bitmap4_set(&args.gdda_child_attributes, FATTR4_MODE);
+	bitmap4_set(&args.gdda_child_attributes, FATTR4_NUMLINKS);
+	take_dir_delegation_as(&s->holder, path, &args);
+}
+
+/* When it is time, and not before. */
+static void expect_children(struct scene *s, unsigned count)
+{
+	rig_advance(&s->r, DELAY_MS - 1);
+	expect_events(s, 0);
+	rig_advance(&s->r, 1);
+	expect_events(s, count);
+}
+
+/* The same of what a worker finds out, whenever it does. */
+static void await_children(struct scene *s, unsigned count)
+{
+	unsigned want = s->holder.events + count;
+
+	while (s->holder.events < want) {
+		rig_advance(&s->r, DELAY_MS);
+		peer_serve(&s->holder, SILENCE_MS);
+	}
+	expect_children(s, 0);
+	assert_int_equal(s->holder.events, want);
+}
+
+static void dd23_changed_children_are_told(void **state)
+{
+	static const struct setattr set = {.mask = SETATTR_MODE, .mode = 0604};
+	struct scene *s = *state;
+
+	make(s, "a");
+	take_children(s, "dir");
+	memory_foreign_write(s->below, &s->dir, n("a"), 0, 'x');
+	memory_foreign_write(s->below, &s->dir, n("a"), 1, 'x');
+	expect_children(s, 1);
+	memory_foreign_setattr(s->below, &s->dir, n("a"), &set);
+	expect_children(s, 1);
+	/* Gone before it is told. */
+	memory_foreign_write(s->below, &s->dir, n("a"), 2, 'x');
+	memory_foreign_remove(s->below, &s->dir, n("a"));
+	expect_events(s, 1);
+	expect_children(s, 0);
+}
+
+static void dd23_links_of_children_are_told(void **state)
+{
+	struct scene *s = *state;
+	struct fileid a;
+
+	memory_foreign_create(s->below, &s->dir, n("a"), OBJECT_FILE, &a);
+	take_children(s, "dir");
+	memory_foreign_link(s->below, &a, &s->dir, n("b"));
+	expect_events(s, 1);
+	/* By both of its names. */
+	await_children(s, 2);
+	memory_foreign_remove(s->below, &s->dir, n("b"));
+	expect_events(s, 1);
+	expect_children(s, 1);
+}
+
+/* A directory is a child as well: its size, links and times. */
+static void dd23_a_changed_subdirectory_is_told(void **state)
+{
+	struct scene *s = *state;
+	struct fileid sub;
+
+	memory_foreign_create(s->below, &s->dir, n("sub"), OBJECT_DIR, &sub);
+	take_children(s, "dir");
+	take_dir_delegation(&s->other, "dir/sub", ENTRIES);
+	memory_foreign_create(s->below, &sub, n("x"), OBJECT_FILE, NULL);
+	peer_serve_until(&s->other, &s->other.events, 1);
+	expect_children(s, 1);
+}
+
+static void dd23_lost_changes_of_children_are_told(void **state)
+{
+	struct scene *s = *state;
+
+	make(s, "a");
+	make(s, "b");
+	rig_advance(&s->r, 1000);
+	take_children(s, "dir");
+	memory_foreign_mute(s->below, true);
+	memory_foreign_write(s->below, &s->dir, n("a"), 0, 'x');
+	memory_foreign_mute(s->below, false);
+	memory_foreign_lose(s->below);
+	await_children(s, 2);
+	assert_int_equal(local(s).rescans, 1);
+}
+
 /* ---- the directory itself ---- */
 
 static void dd23_a_removed_directory_is_recalled(void **state)
@@ -499,6 +604,10 @@ int main(void)
 		CASE(dd23_lost_reports_are_made_up_for),
 		CASE(dd23_lost_reports_recall_who_is_not_told_of_all),
 		CASE(dd23_too_many_entries_to_compare),
+		CASE(dd23_changed_children_are_told),
+		CASE(dd23_links_of_children_are_told),
+		CASE(dd23_a_changed_subdirectory_is_told),
+		CASE(dd23_lost_changes_of_children_are_told),
 		CASE(dd23_a_removed_directory_is_recalled),
 		CASE(dd23_an_overwritten_directory_is_recalled),
 		CASE(dd23_a_moved_directory_is_not),

@@ -30,6 +30,8 @@ struct scene {
 
 static struct scene *scene;
 
+#define ATTRIBUTES (WATCHER_BIT(WATCHER_ATTRIB) | WATCHER_BIT(WATCHER_MODIFY))
+
 static void begin(const struct posix_watch_options *watch)
 {
 	scene = calloc(1, sizeof(*scene));
@@ -37,6 +39,8 @@ static void begin(const struct posix_watch_options *watch)
 	host_start_watched(&scene->host, watch);
 	testserver_client_config(&scene->host.ts, &scene->client);
 	watching_init(&scene->watching);
+	scene->watching.want.events =
+		WATCHER_BIT(WATCHER_EVENTS) - 1 - ATTRIBUTES;
 }
 
 static int setup(void **state)
@@ -129,6 +133,39 @@ static void dd23_a_tree(void **state)
 	HERE(touch("a/sub/y"));
 	watching_expect(
 		&scene->watching, scene->watching.told, "/a/sub/ CREATE y");
+	assert_int_equal(recalls(), 0);
+}
+
+static void append(const char *path)
+{
+	FILE *file = fopen(path, "a");
+
+	must(file && fputs("text", file) >= 0 && fclose(file) == 0);
+}
+
+static void dd23_attributes_of_children(void **state)
+{
+	static const struct timespec past[2] = {{.tv_sec = 1}, {.tv_sec = 2}};
+
+	HERE(touch("f"); must(mkdir("dir", 0755) == 0); touch("dir/g"));
+	scene->watching.want.events |= ATTRIBUTES;
+	start("", true, "READY 2");
+	HERE(append("f"));
+	expect_all("/ MODIFY f\n");
+	HERE(must(chmod("f", 0604) == 0));
+	expect_all("/ ATTRIB f\n");
+	HERE(must(utimensat(AT_FDCWD, "f", past, 0) == 0));
+	expect_all("/ MODIFY f\n");
+	HERE(must(truncate("dir/g", 100) == 0));
+	expect_all("/dir/ MODIFY g\n");
+	HERE(must(link("f", "link") == 0));
+	watching_expect(
+		&scene->watching, scene->watching.told, "/ CREATE link");
+	watching_expect(&scene->watching, scene->watching.told, "/ ATTRIB f");
+	HERE(must(unlink("link") == 0));
+	watching_expect(
+		&scene->watching, scene->watching.told, "/ DELETE link");
+	watching_expect(&scene->watching, scene->watching.told, "/ ATTRIB f");
 	assert_int_equal(recalls(), 0);
 }
 
@@ -275,6 +312,7 @@ int main(void)
 		CASE(dd23_entries),
 		CASE(dd23_renames_over_others),
 		CASE(dd23_a_tree),
+		CASE(dd23_attributes_of_children),
 		CASE(dd23_the_directory_itself),
 		CASE(dd23_a_directory_removed),
 		CASE(dd23_a_directory_overwritten),

@@ -102,6 +102,33 @@ def shell(env):
     env.server.shell("rm -r one two")
 
 
+@suite.case("dd23 what a shell does to files is told")
+def files(env):
+    env.server.shell("mkdir files; cd files; touch a b; mkdir sub")
+    with Watch(env.server.port, "/files",
+               kinds="modify,attrib,rescan") as watch:
+        watch.wait_ready()
+        watch.wait_held(env.server, "files")
+        for command, *event in (
+                ("echo more >>files/a", "MODIFY", "a"),
+                ("chmod 600 files/a", "ATTRIB", "a"),
+                ("chown 1000 files/b", "ATTRIB", "b"),
+                ("touch -d @1 files/b", "MODIFY", "b"),
+                ("ln files/a files/c", "ATTRIB", "a"),
+                ("chmod 700 files/sub", "ATTRIB", "sub"),
+                ("truncate -s 1000 files/b", "MODIFY", "b"),
+                ("rm files/c", "ATTRIB", "a")):
+            before = len(watch.events)
+            env.server.shell(command)
+            event.insert(1, "/files/")
+            watch.wait(f"{event}", lambda w: tuple(event) in
+                       w.events[before:])
+        watch.settle(0.5)
+        equal(watch.rescans(), 0)
+        equal(dict(env.server.recalls()), {}, "recalls")
+    env.server.shell("rm -r files")
+
+
 @suite.case("dd23 git checkout of 2,000 files is told whole")
 def checkout(env):
     env.server.shell(
