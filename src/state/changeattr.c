@@ -210,13 +210,43 @@ uint64_t changeattr_end_node(struct node *n, int64_t ctime_ns)
 	return bump_node(n, ctime_ns, true);
 }
 
+/*
+ * What anybody read up to now, or is reading, may be of the state before the
+ * foreign change: no value made of that is given again. Those of a change of
+ * ours that runs are of neither.
+ */
+static struct node *disturb_locked(struct node *n)
+{
+	struct state *s = n->state;
+	uint64_t now = read_clock(s);
+	uint64_t last = n->change_last ? n->change_last : fresh_start(s, now);
+	int64_t ctime = n->change_last ? n->change_ctime_ns : (int64_t)now;
+
+	n->change_last = policy_change_next(ctime, now, last, s->tick_ns);
+	raise_to(&s->change_high, n->change_last);
+	n->change_soft = true;
+	if (n->change_running > 0)
+		n->change_mixed = true;
+	return node_keep_locked(n);
+}
+
+/*
+ * Of what happened while the node was not exact there is no report: whatever
+ * was made of it, or is being made, is old from here on.
+ */
 void changeattr_begin_node(struct node *n, bool exact)
 {
-	scope_lock(&n->lock);
+	struct node *surplus = NULL;
+
+	lock_acquire(&n->lock);
+	if (exact && !is_exact(n))
+		surplus = disturb_locked(n);
 	if (n->change_running++ > 0)
 		n->change_mixed = true;
 	n->change_exact = exact;
 	n->change_epoch = n->state->change_epoch;
+	lock_release(&n->lock);
+	node_put(surplus);
 }
 
 bool changeattr_is_mixed(struct node *n)
@@ -288,26 +318,6 @@ uint64_t changeattr_bump(
 	value = changeattr_bump_node(n, ctime_ns);
 	node_put(n);
 	return value;
-}
-
-/*
- * What anybody read up to now, or is reading, may be of the state before the
- * foreign change: no value made of that is given again. Those of a change of
- * ours that runs are of neither.
- */
-static struct node *disturb_locked(struct node *n)
-{
-	struct state *s = n->state;
-	uint64_t now = read_clock(s);
-	uint64_t last = n->change_last ? n->change_last : fresh_start(s, now);
-	int64_t ctime = n->change_last ? n->change_ctime_ns : (int64_t)now;
-
-	n->change_last = policy_change_next(ctime, now, last, s->tick_ns);
-	raise_to(&s->change_high, n->change_last);
-	n->change_soft = true;
-	if (n->change_running > 0)
-		n->change_mixed = true;
-	return node_keep_locked(n);
 }
 
 static void disturb(struct state *s, const struct fileid *id, bool exact)

@@ -316,9 +316,55 @@ static void test_watched(void **arg)
 	assert_true(checked > 500 && kept > 500);
 }
 
+/* A change that fails, watched from now on. */
+static void begin_and_abort(struct node *n)
+{
+	changeattr_begin_node(n, true);
+	changeattr_abort_node(n);
+}
+
+/* What nobody watched between two of our changes may have been changed. */
+static void test_a_new_watch_revives_no_value(void **arg)
+{
+	struct world *w = world_new();
+	struct fileid id = file_named("directory");
+	struct node *n = node_get(w->state, &id);
+	int64_t ctime = clock_file_ns(&w->clock);
+	uint64_t told;
+
+	changeattr_begin_node(n, true);
+	told = changeattr_end_node(n, ctime);
+	begin_and_abort(n);
+	assert_int_equal(changeattr_read(w->state, &id, ctime), told);
+	changeattr_lose(w->state);
+	begin_and_abort(n);
+	assert_int_not_equal(changeattr_read(w->state, &id, ctime), told);
+	node_put(n);
+	world_free(w);
+}
+
+static void test_a_new_watch_keeps_no_older_reading(void **arg)
+{
+	struct world *w = world_new();
+	struct fileid id = file_named("directory");
+	struct node *n = node_get(w->state, &id);
+	int64_t ctime = clock_file_ns(&w->clock);
+	struct changeattr_mark mark = changeattr_mark(w->state, &id);
+	uint64_t told;
+
+	/* Read; then changed by others within the tick; then watched. */
+	begin_and_abort(n);
+	told = changeattr_read_since(w->state, &id, ctime, &mark);
+	assert_int_not_equal(changeattr_read(w->state, &id, ctime), told);
+	node_put(n);
+	world_free(w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_a_new_watch_revives_no_value),
+		cmocka_unit_test(test_a_new_watch_keeps_no_older_reading),
 		cmocka_unit_test(test_watched),
 	};
 
