@@ -10,7 +10,8 @@
 #include "client/dirattr.h"
 
 /* How long attributes may take, which come late. */
-#define ATTRS_PATIENCE_S 30
+/* Attributes may come behind the time-outs of a silent client. */
+#define ATTRS_PATIENCE_S 120
 
 static void account_all(struct world *w)
 {

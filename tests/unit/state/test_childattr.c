@@ -18,15 +18,21 @@ void *__wrap_malloc(size_t size);
 void *__wrap_calloc(size_t count, size_t size);
 
 static bool no_memory;
+static long fail_at = -1; /* so many succeed first, then one fails; -1: none */
+
+static bool fails(void)
+{
+	return no_memory || (fail_at >= 0 && fail_at-- == 0);
+}
 
 void *__wrap_malloc(size_t size)
 {
-	return no_memory ? NULL : __real_malloc(size);
+	return fails() ? NULL : __real_malloc(size);
 }
 
 void *__wrap_calloc(size_t count, size_t size)
 {
-	return no_memory ? NULL : __real_calloc(count, size);
+	return fails() ? NULL : __real_calloc(count, size);
 }
 
 /* ---- the scene: a and b hold, whoever is asked to changes ---- */
@@ -620,6 +626,42 @@ static void dd21_no_memory_to_tell_it(void **state)
 	end(&s);
 }
 
+/* Granted with children? Then the change is told, or it is recalled. */
+static void check_with_one_failure(struct scene *s)
+{
+	struct dirdeleg_request r = request_for(ASK);
+	struct fileid id = stage_dir(1);
+	struct dirdeleg_grant grant;
+	nfsstat4 status = dirdeleg_grant(s->a, &id, &r, &grant);
+
+	if (status == NFS4_OK && grant.granted) {
+		change(s, s->c, 101, FATTR4_SIZE);
+		stage_pass(&s->st, DELAY);
+		stage_pass(&s->st, WINDOW);
+		assert_int_equal(s->st.notifies + s->st.recalls,
+			grant.notify.word[0] & 1u << CHANGE_CHILD_ATTRS);
+	} else {
+		assert_true(status == NFS4ERR_DELAY || status == NFS4_OK);
+	}
+}
+
+static void dd21_any_one_allocation_may_fail(void **state)
+{
+	bool failed = true;
+
+	for (long n = 0; failed; n++) {
+		struct scene s;
+
+		begin(&s);
+		fail_at = n;
+		check_with_one_failure(&s);
+		failed = fail_at < 0;
+		fail_at = -1;
+		end(&s);
+		assert_true(n < 100);
+	}
+}
+
 static void dd21_what_cannot_be_read_recalls(void **state)
 {
 	struct scene s;
@@ -703,6 +745,7 @@ int main(void)
 		cmocka_unit_test(dd21_one_that_grew_too_large_is_recalled),
 		cmocka_unit_test(dd21_no_memory_to_write_it_down),
 		cmocka_unit_test(dd21_no_memory_to_tell_it),
+		cmocka_unit_test(dd21_any_one_allocation_may_fail),
 		cmocka_unit_test(dd21_what_cannot_be_read_recalls),
 		cmocka_unit_test(dd14_whose_lease_is_over_is_told_nothing),
 		cmocka_unit_test(dd04_changed_just_before_it_was_found),
