@@ -29,7 +29,7 @@ struct childclass {
 	uint32_t holders;
 	struct childchanges *changes; /* written down; NULL: nothing is */
 	bool lost;                    /* something could not be written down */
-	/* childdue.h */
+	/* Of childdue.c, which writes them under its own lock as well. */
 	uint64_t due_ms; /* when it is to be told; 0: nothing is */
 	struct list on_due;
 };

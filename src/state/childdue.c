@@ -52,6 +52,7 @@ void childdue_cancel(struct childdue *b, struct childclass *class)
 	lock_assert_held(&class->node->lock);
 	scope_lock(&b->lock);
 	list_del(&class->on_due);
+	class->due_ms = 0;
 }
 
 /*

@@ -43,7 +43,7 @@ static void take_locked(struct telling *t, struct childclass *class)
 	while (t->count < TELL_AT_ONCE && (change = childclass_take(class)))
 		t->change[t->count++] = change;
 	if (!class->changes)
-		class->due_ms = 0;
+		childdue_cancel(&t->dir->state->child_due, class);
 }
 
 static bool is_due(const struct childclass *class, uint64_t now_ms)

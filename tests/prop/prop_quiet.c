@@ -9,8 +9,7 @@
 
 #include "client/dirattr.h"
 
-/* How long attributes may take, which come late. */
-/* Attributes may come behind the time-outs of a silent client. */
+/* How long attributes may take, which come late: behind time-outs, too. */
 #define ATTRS_PATIENCE_S 120
 
 static void account_all(struct world *w)
