@@ -6,6 +6,7 @@
 #include "base/cleanup.h"
 #include "state/dirholder.h"
 #include "state/dirside.h"
+#include "state/recall.h"
 #include "state/state_private.h"
 
 struct noting {
@@ -71,17 +72,33 @@ static bool is_told_anyway(const struct noting *n, struct node *dir)
 
 /* ---- writing it down ---- */
 
-static void note_class(const struct noting *n, struct childclass *class)
+/* Nothing is dropped: who cannot be told of it goes. */
+static void lose_holders(struct node *dir, const struct childclass *class)
+{
+	struct deleg *d;
+
+	list_for_each_entry(d, &dir->delegs, on_node) {
+		if (!dirholder_wants_children(d) ||
+			!childclass_fits(class, d->terms))
+			continue;
+		deleg_count_overflow(d, DELEG_OVERFLOW_MEMORY);
+		recall_start_locked(d, RECALL_OVERFLOW);
+	}
+}
+
+static void note_class(
+	const struct noting *n, struct node *dir, struct childclass *class)
 {
 	const struct childattr_change *c = n->change;
 	bitmap4 both = bitmap4_and(&class->attrs, &c->changed);
 
 	if (bitmap4_empty(&both))
 		return;
-	childclass_note(
-		class, n->child, c->id, c->who ? c->who->id : 0, c->via);
-	if (!class->due_ms)
-		childdue_set(&class->node->state->child_due, class,
+	if (!childclass_note(class, dir, n->child, c->id,
+		    c->who ? c->who->id : 0, c->via))
+		lose_holders(dir, class);
+	else if (!class->changes->due_ms)
+		childdue_set(&dir->state->child_due, class->changes,
 			n->now_ms + class->delay_ms);
 }
 
@@ -95,7 +112,7 @@ static void note_in_dir(void *ctx, struct node *dir)
 		return;
 	for (struct childclass *class = dir->side->classes; class;
 		class = class->next)
-		note_class(n, class);
+		note_class(n, dir, class);
 }
 
 void childattr_note(struct state *s, const struct childattr_change *change)

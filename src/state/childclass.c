@@ -15,17 +15,14 @@ static bitmap4 attrs_of(const struct deleg_terms *terms)
 	return attrs;
 }
 
-struct childclass *childclass_new(
-	struct node *node, const struct deleg_terms *terms)
+struct childclass *childclass_new(const struct deleg_terms *terms)
 {
 	struct childclass *class = calloc(1, sizeof(*class));
 
 	if (!class)
 		return NULL;
-	class->node = node;
 	class->attrs = attrs_of(terms);
 	class->delay_ms = terms->child_delay_ms;
-	list_init(&class->on_due);
 	return class;
 }
 
@@ -35,9 +32,10 @@ void childclass_free(struct childclass *class)
 
 	if (!class)
 		return;
-	assert(list_empty(&class->on_due));
 	while ((change = childclass_take(class)))
 		free(change);
+	if (class->changes)
+		childclass_drop_changes(class);
 	free(class);
 }
 
@@ -52,28 +50,30 @@ bool childclass_fits(
 
 /* ---- writing down ---- */
 
-/* Most classes of most directories have none most of the time. */
-struct childchanges {
-	struct list list; /* oldest first */
-	struct htab table;
-};
-
-static struct childchanges *changes_of(struct childclass *class)
+static struct childchanges *changes_new(struct node *node)
 {
-	struct childchanges *changes = class->changes;
+	struct childchanges *changes = calloc(1, sizeof(*changes));
 
-	if (changes)
-		return changes;
-	changes = malloc(sizeof(*changes));
 	if (!changes)
 		return NULL;
 	if (htab_init(&changes->table, 0) < 0) {
 		free(changes);
 		return NULL;
 	}
+	changes->node = node;
 	list_init(&changes->list);
-	class->changes = changes;
+	list_init(&changes->on_due);
 	return changes;
+}
+
+void childclass_drop_changes(struct childclass *class)
+{
+	struct childchanges *changes = class->changes;
+
+	assert(list_empty(&changes->list) && list_empty(&changes->on_due));
+	htab_fini(&changes->table);
+	free(changes);
+	class->changes = NULL;
 }
 
 static struct childchange *find(
@@ -99,41 +99,26 @@ static struct childchange *change_new(
 	return change;
 }
 
-static void drop_if_empty(struct childclass *class)
+bool childclass_note(struct childclass *class, struct node *node,
+	uint64_t child, const struct fileid *id, uint64_t by, uint32_t via)
 {
-	struct childchanges *changes = class->changes;
+	struct childchange *change;
 
-	if (!list_empty(&changes->list))
-		return;
-	htab_fini(&changes->table);
-	free(changes);
-	class->changes = NULL;
-}
-
-static void write_down(struct childclass *class, struct childchanges *changes,
-	uint64_t child, struct childchange *change)
-{
+	if (!class->changes)
+		class->changes = changes_new(node);
+	if (!class->changes)
+		return false;
+	change = find(class->changes, child);
 	if (change) {
-		list_add_tail(&changes->list, &change->on_class);
-		htab_insert(&changes->table, &change->link, child);
-	} else {
-		class->lost = true;
-		drop_if_empty(class);
-	}
-}
-
-void childclass_note(struct childclass *class, uint64_t child,
-	const struct fileid *id, uint64_t by, uint32_t via)
-{
-	struct childchanges *changes = changes_of(class);
-	struct childchange *change = changes ? find(changes, child) : NULL;
-
-	if (change)
 		change->by_many |= by != change->by || via != change->via;
-	else if (changes)
-		write_down(class, changes, child, change_new(id, by, via));
-	else
-		class->lost = true;
+		return true;
+	}
+	change = change_new(id, by, via);
+	if (!change)
+		return false;
+	list_add_tail(&class->changes->list, &change->on_class);
+	htab_insert(&class->changes->table, &change->link, child);
+	return true;
 }
 
 struct childchange *childclass_take(struct childclass *class)
@@ -141,12 +126,11 @@ struct childchange *childclass_take(struct childclass *class)
 	struct childchanges *changes = class->changes;
 	struct childchange *change;
 
-	if (!changes)
+	if (!changes || list_empty(&changes->list))
 		return NULL;
 	change = list_first_entry(&changes->list, struct childchange, on_class);
 	list_del(&change->on_class);
 	htab_remove(&changes->table, &change->link);
-	drop_if_empty(class);
 	return change;
 }
 

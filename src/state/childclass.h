@@ -22,15 +22,20 @@
 #define CHILDCLASSES_MAX 16
 
 struct childclass {
-	struct childclass *next; /* in struct dirside */
-	struct node *node;       /* its holders keep it */
-	bitmap4 attrs;           /* promised, less the access time */
+	struct childclass *next;      /* in struct dirside */
+	struct childchanges *changes; /* written down; NULL: nothing is */
+	bitmap4 attrs;                /* promised, less the access time */
 	uint32_t delay_ms;
 	uint32_t holders;
-	struct childchanges *changes; /* written down; NULL: nothing is */
-	bool lost;                    /* something could not be written down */
+};
+
+/* There are many classes, and most have nothing written down. */
+struct childchanges {
+	struct node *node; /* the class's holders keep it */
+	struct list list;  /* struct childchange.on_class, oldest first */
+	struct htab table; /* the same, by child */
 	/* Of childdue.c, which writes them under its own lock as well. */
-	uint64_t due_ms; /* when it is to be told; 0: nothing is */
+	uint64_t due_ms; /* when it is to be told; 0: not set */
 	struct list on_due;
 };
 
@@ -46,11 +51,10 @@ struct childchange {
 };
 
 /*
- * A class of @node for holders with @terms, none yet; NULL when out of memory.
- * When it is freed it is not due any more.
+ * A class for holders with @terms, none yet; NULL when out of memory. When it
+ * is freed it is not due any more.
  */
-struct childclass *childclass_new(
-	struct node *node, const struct deleg_terms *terms);
+struct childclass *childclass_new(const struct deleg_terms *terms);
 void childclass_free(struct childclass *class); /* NULL is ignored */
 
 /* Is it the class of holders with @terms? */
@@ -58,15 +62,17 @@ bool childclass_fits(
 	const struct childclass *class, const struct deleg_terms *terms);
 
 /*
- * Write down that @id, which is @child, changed, by client @by (0: nobody we
- * know) through export @via. What cannot be written down leaves the class
- * `lost`.
+ * Write down that @id, which is @child of @node, changed, by client @by (0:
+ * nobody we know) through export @via. False: out of memory.
  */
-void childclass_note(struct childclass *class, uint64_t child,
-	const struct fileid *id, uint64_t by, uint32_t via);
+bool childclass_note(struct childclass *class, struct node *node,
+	uint64_t child, const struct fileid *id, uint64_t by, uint32_t via);
 
 /* The oldest of those written down, now the caller's to free(); NULL: none. */
 struct childchange *childclass_take(struct childclass *class);
+
+/* All were taken, and are not due any more. */
+void childclass_drop_changes(struct childclass *class);
 
 void childchange_copy_id(const struct childchange *change, struct fileid *ret);
 

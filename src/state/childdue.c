@@ -18,41 +18,40 @@ static void arm_locked(struct childdue *b, uint64_t at_ms)
 		b->timer_ms = at_ms;
 }
 
-static struct childclass *first_locked(struct childdue *b)
+static struct childchanges *first_locked(struct childdue *b)
 {
-	return list_empty(&b->classes)
+	return list_empty(&b->due)
 		? NULL
-		: list_first_entry(&b->classes, struct childclass, on_due);
+		: list_first_entry(&b->due, struct childchanges, on_due);
 }
 
 /* By time; where delays are alike whoever comes now is the last. */
-static void insert_by_time(struct list *list, struct childclass *class)
+static void insert_by_time(struct list *list, struct childchanges *c)
 {
 	struct list *at = list->prev;
 
 	while (at != list &&
-		list_entry(at, struct childclass, on_due)->due_ms >
-			class->due_ms)
+		list_entry(at, struct childchanges, on_due)->due_ms > c->due_ms)
 		at = at->prev;
-	list_insert_after(at, &class->on_due);
+	list_insert_after(at, &c->on_due);
 }
 
-void childdue_set(struct childdue *b, struct childclass *class, uint64_t at_ms)
+void childdue_set(struct childdue *b, struct childchanges *c, uint64_t at_ms)
 {
-	lock_assert_held(&class->node->lock);
+	lock_assert_held(&c->node->lock);
 	scope_lock(&b->lock);
-	list_del(&class->on_due);
-	class->due_ms = at_ms;
-	insert_by_time(&b->classes, class);
+	list_del(&c->on_due);
+	c->due_ms = at_ms;
+	insert_by_time(&b->due, c);
 	arm_locked(b, first_locked(b)->due_ms);
 }
 
-void childdue_cancel(struct childdue *b, struct childclass *class)
+void childdue_cancel(struct childdue *b, struct childchanges *c)
 {
-	lock_assert_held(&class->node->lock);
+	lock_assert_held(&c->node->lock);
 	scope_lock(&b->lock);
-	list_del(&class->on_due);
-	class->due_ms = 0;
+	list_del(&c->on_due);
+	c->due_ms = 0;
 }
 
 /*
@@ -61,14 +60,14 @@ void childdue_cancel(struct childdue *b, struct childclass *class)
  */
 static struct node *pop_due(struct childdue *b, uint64_t now_ms)
 {
-	struct childclass *class;
+	struct childchanges *c;
 
 	scope_lock(&b->lock);
-	class = first_locked(b);
-	if (!class || class->due_ms > now_ms)
+	c = first_locked(b);
+	if (!c || c->due_ms > now_ms)
 		return NULL;
-	list_del(&class->on_due);
-	return node_ref(class->node);
+	list_del(&c->on_due);
+	return node_ref(c->node);
 }
 
 static void hand_out(const struct state_config *config, struct node *dir)
@@ -92,7 +91,7 @@ static void timer_fired(struct timer *t)
 	while ((dir = pop_due(b, now)))
 		hand_out(config, dir);
 	scope_lock(&b->lock);
-	if (!list_empty(&b->classes))
+	if (!list_empty(&b->due))
 		arm_locked(b, first_locked(b)->due_ms);
 }
 
@@ -100,7 +99,7 @@ void childdue_init(struct childdue *b, struct state *s)
 {
 	b->state = s;
 	lock_init(&b->lock, LOCK_RECALL);
-	list_init(&b->classes);
+	list_init(&b->due);
 	timer_init(&b->timer, timer_fired);
 }
 

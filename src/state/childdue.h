@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Classes with attribute changes of children to be told (childclass.h), by the
- * time for it, under one timer. When that has come the directory goes to
- * state_ops.tell_children, and the class is off the list.
+ * Attribute changes of children that are written down (childclass.h), class by
+ * class, by the time when they are to be told, under one timer. When that has
+ * come the directory goes to state_ops.tell_children, and the class is off the
+ * list.
  */
 #ifndef STATE_CHILDDUE_H
 #define STATE_CHILDDUE_H
@@ -14,22 +15,22 @@
 #include "base/timer.h"
 #include "state/childclass.h"
 
-/* Of each state; it has nothing to do with one that is never begun. */
+/* Each state has one; _fini undoes nothing where there was no _init. */
 struct childdue {
 	struct state *state;
-	struct lock lock;    /* LOCK_RECALL: guards the next two */
-	struct list classes; /* struct childclass.on_due, by time */
-	uint64_t timer_ms;   /* when it fires; 0 = not set */
+	struct lock lock;  /* LOCK_RECALL: guards the next two */
+	struct list due;   /* struct childchanges.on_due, by time */
+	uint64_t timer_ms; /* when it fires; 0 = not set */
 	struct timer timer;
 };
 
 void childdue_init(struct childdue *b, struct state *s);
 void childdue_fini(struct childdue *b);
 
-/* @class is due at @at_ms (monotonic). Its node is locked. */
-void childdue_set(struct childdue *b, struct childclass *class, uint64_t at_ms);
+/* @c is due at @at_ms (monotonic). Its node is locked. */
+void childdue_set(struct childdue *b, struct childchanges *c, uint64_t at_ms);
 
 /* Not any more; it may have been handed out already. Its node is locked. */
-void childdue_cancel(struct childdue *b, struct childclass *class);
+void childdue_cancel(struct childdue *b, struct childchanges *c);
 
 #endif

@@ -23,7 +23,6 @@ struct telling {
 	struct node *dir;
 	struct told *told;       /* a reference; NULL: it was given up */
 	struct deleg_terms like; /* those of the class's holders */
-	bool lost;               /* something of it was not written down */
 	struct childchange *change[TELL_AT_ONCE];
 	int count;
 };
@@ -38,17 +37,19 @@ static void take_locked(struct telling *t, struct childclass *class)
 		.child_attrs = class->attrs,
 		.child_delay_ms = class->delay_ms,
 	};
-	t->lost = class->lost;
-	class->lost = false;
 	while (t->count < TELL_AT_ONCE && (change = childclass_take(class)))
 		t->change[t->count++] = change;
-	if (!class->changes)
-		childdue_cancel(&t->dir->state->child_due, class);
+	if (!list_empty(&class->changes->list))
+		return;
+	childdue_cancel(&t->dir->state->child_due, class->changes);
+	childclass_drop_changes(class);
 }
 
 static bool is_due(const struct childclass *class, uint64_t now_ms)
 {
-	return class->due_ms && class->due_ms <= now_ms;
+	const struct childchanges *c = class->changes;
+
+	return c && c->due_ms && c->due_ms <= now_ms;
 }
 
 /* Take some that are due, all of one class. True: there are others. */
@@ -92,20 +93,6 @@ static bool is_for(const struct telling *t, struct deleg *d,
 		return false;
 	h = dirholder_of(d, NULL, 0);
 	return dirdeleg_judge(&h, CHANGE_CHILD_ATTRS) == DIRDELEG_NOTIFY;
-}
-
-/* Nothing is dropped: who cannot be told all of it is recalled. */
-static void recall_class(struct telling *t)
-{
-	struct deleg *d;
-
-	scope_lock(&t->dir->lock);
-	list_for_each_entry(d, &t->dir->delegs, on_node) {
-		if (!is_of_class(t, d))
-			continue;
-		deleg_count_overflow(d, DELEG_OVERFLOW_MEMORY);
-		recall_start_locked(d, RECALL_OVERFLOW);
-	}
 }
 
 static bool is_wanted(struct telling *t, const struct childchange *change)
@@ -198,8 +185,6 @@ bool childattr_tell(struct node *dir,
 		tell_one(&t, t.change[i], read, ctx);
 		free(t.change[i]);
 	}
-	if (t.lost)
-		recall_class(&t);
 	dirchange_leave(&t.dc);
 	told_put(t.told);
 	return more;
@@ -214,7 +199,8 @@ void childattr_tell_later(struct node *dir)
 	for (struct childclass *class = dir->side ? dir->side->classes : NULL;
 		class; class = class->next) {
 		if (is_due(class, now))
-			childdue_set(&s->child_due, class, now + LATER_MS);
+			childdue_set(
+				&s->child_due, class->changes, now + LATER_MS);
 	}
 }
 

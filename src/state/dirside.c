@@ -96,7 +96,8 @@ static void leave_class_locked(struct deleg *d, struct dirside_spare *left)
 		at = &(*at)->next;
 	*at = class->next;
 	n->side->nclasses--;
-	childdue_cancel(&n->state->child_due, class);
+	if (class->changes)
+		childdue_cancel(&n->state->child_due, class->changes);
 	left->class = class;
 }
 
@@ -116,8 +117,7 @@ bool dirside_spare_init(struct dirside_spare *spare, const struct deleg *d)
 
 	*spare = (struct dirside_spare){
 		.side = calloc(1, sizeof(*spare->side)),
-		.class =
-			children ? childclass_new(d->sid.node, d->terms) : NULL,
+		.class = children ? childclass_new(d->terms) : NULL,
 	};
 	if (spare->side && (spare->class || !children))
 		return true;

@@ -604,7 +604,7 @@ static void dd21_no_memory_to_write_it_down(void **state)
 	no_memory = true;
 	change(&s, s.c, 101, FATTR4_SIZE);
 	no_memory = false;
-	stage_pass(&s.st, DELAY);
+	recall_kick(s.st.w.state);
 	assert_recalled(&s, d, RECALL_OVERFLOW);
 	deleg_put(d);
 	end(&s);
@@ -638,6 +638,7 @@ static void check_with_one_failure(struct scene *s)
 		change(s, s->c, 101, FATTR4_SIZE);
 		stage_pass(&s->st, DELAY);
 		stage_pass(&s->st, WINDOW);
+		stage_pass(&s->st, 1000); /* a recall's timer */
 		assert_int_equal(s->st.notifies + s->st.recalls,
 			grant.notify.word[0] & 1u << CHANGE_CHILD_ATTRS);
 	} else {
