@@ -84,6 +84,20 @@ static bool read_new_child(struct name_change *nc, struct attr *attr)
 		NFS4_OK;
 }
 
+/* Of what was made, linked or moved. */
+static const struct change_entry *new_entry(const struct name_change *nc)
+{
+	return &nc->change[dirs_of(nc) - 1].entry;
+}
+
+/* Others were faster than us: it was not what the dry check found. */
+static bool is_another(const struct name_change *nc)
+{
+	const struct fileid *moved = &new_entry(nc)->child;
+
+	return nc->child.len && moved->len && !fileid_equal(moved, &nc->child);
+}
+
 static void tell_attrs(
 	struct name_change *nc, struct dirchange *dc, const struct attr *attr)
 {
@@ -134,8 +148,12 @@ static void children_end(struct name_change *nc, struct children *ch,
 		attrs_change_end(&ch->victim, changed, NULL);
 	if (ch->has_child)
 		known = attrs_change_end(&ch->child, changed, &attr);
-	else if (changed && attrs_are_wanted(nc, dc))
+	if (changed && is_another(nc)) {
+		nc->child = new_entry(nc)->child;
 		known = read_new_child(nc, &attr);
+	} else if (changed && !ch->has_child && attrs_are_wanted(nc, dc)) {
+		known = read_new_child(nc, &attr);
+	}
 	if (known)
 		tell_attrs(nc, dc, &attr);
 	else if (changed && attrs_are_wanted(nc, dc))

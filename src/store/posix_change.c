@@ -429,6 +429,22 @@ static int rename_as(struct rename_op *r, const struct cred *cred)
 	return posix_dir_error(r->to_dir, err);
 }
 
+/*
+ * Others may have put something else in its place before it was moved: what is
+ * there now is it, or what they put there since, which they report.
+ */
+static void rename_settle(struct rename_op *r)
+{
+	scope_fd int fd = -1;
+	struct fileid id;
+
+	if (!r->p->watcher)
+		return;
+	fd = posix_open_name(r->p, r->to_dir, r->to);
+	if (fd >= 0 && posix_id_of_fd(r->p, fd, &id) == 0)
+		r->source = id;
+}
+
 /* The new name, in the directory it came to. */
 static void note_arrival(struct rename_op *r, struct dir_change *change)
 {
@@ -485,6 +501,7 @@ int posix_rename(struct store *s, const struct cred *cred,
 	err = rename_as(&r, cred);
 	*nothing = r.nothing;
 	if (!err && !r.nothing) {
+		rename_settle(&r);
 		note_rename(&r, from_change, to_change);
 		if (r.victim.fd >= 0)
 			loser_settle(p, &r.victim);
