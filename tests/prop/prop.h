@@ -443,6 +443,9 @@ void hold_sweep(struct peer *p);
  */
 void match_hold(struct world *w, struct hold *h);
 
+/* What happened and what it was told, for who looks for a failure. */
+void match_show(struct world *w, struct hold *h);
+
 /* Apply what came since then: only attributes can. */
 void match_rest(struct world *w, struct hold *h);
 

@@ -33,20 +33,41 @@ static void show_change(const struct match *m, const struct heard *heard)
 		heard->form.renames, heard->form.overwrites);
 }
 
+/* Its own, too, of which it does not hear. */
+static void show_any(const struct match *m, const struct spy_change *c,
+	const struct heard **heard)
+{
+	struct heard own = {.change = (struct spy_change *)(uintptr_t)c};
+
+	if (!fileid_equal(&c->dir, &m->h->dir) || c->kind == CHANGE_DIR_ATTRS)
+		return;
+	if (match_hears(m->h, c))
+		show_change(m, (*heard)++);
+	else
+		show_change(m, &own);
+}
+
 static void show(const struct match *m)
 {
+	const struct heard *heard = m->heard;
 	const struct hold *h = m->h;
 	const struct event *e;
 
 	fprintf(stderr,
 		"client %d top %d types %x state %d recalled %d reason %d "
 		"lost %d asked %" PRIu64 " granted %" PRIu64
-		" returning %" PRIu64 " returned %" PRIu64 "\nhappened:\n",
+		" returning %" PRIu64 " returned %" PRIu64 " filled %" PRIu64
+		" settled %d\nhappened:\n",
 		h->peer->index, h->top, h->deleg.types.word[0], h->state,
 		h->recalled, h->reason, h->lost, h->asked.seq, h->granted,
-		h->returning.seq, h->returned);
-	for (size_t i = 0; i < m->nheard; i++)
-		show_change(m, &m->heard[i]);
+		h->returning.seq, h->returned, h->filled, h->settled);
+	for (size_t i = 0; i < spy_count(); i++)
+		show_any(m, spy_at(i), &heard);
+	fprintf(stderr, "others did something to:\n");
+	for (int i = 0; i < ALL_NAMES; i++) {
+		if (actor_did(LOCAL_NAME, h->inode, i))
+			fprintf(stderr, "  \"%s\"\n", m->w->names[i]);
+	}
 	fprintf(stderr, "told:\n");
 	list_for_each_entry(e, &h->events, link) {
 		const struct dircache_change *c = &e->change;
@@ -443,6 +464,16 @@ void match_hold(struct world *w, struct hold *h)
 		apply_run(&m);
 	else
 		see_run(&m);
+	free(m.heard);
+	free(m.events);
+}
+
+void match_show(struct world *w, struct hold *h)
+{
+	struct match m = {.w = w, .h = h};
+
+	gather(&m);
+	show(&m);
 	free(m.heard);
 	free(m.events);
 }

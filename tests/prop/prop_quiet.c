@@ -87,7 +87,7 @@ static struct listed *list_dir(
 	return l;
 }
 
-static void compare(struct world *w, const struct hold *h,
+static void compare(struct world *w, struct hold *h,
 	const struct dircache *model, const struct dircache *listing)
 {
 	struct dircache_compare how = {
@@ -99,10 +99,12 @@ static void compare(struct world *w, const struct hold *h,
 	bitmap4_set(&how.attrs, FATTR4_TYPE);
 	bitmap4_set(&how.attrs, FATTR4_FILEID);
 	bitmap4_set(&how.attrs, FATTR4_FILEHANDLE);
-	if (!dircache_equal(model, listing, &how, why, sizeof(why)))
+	if (!dircache_equal(model, listing, &how, why, sizeof(why))) {
+		match_show(w, h);
 		prop_fail(w, "client %d, top %d, types %x, %s model: %s",
 			h->peer->index, h->top, h->deleg.types.word[0],
 			model == h->live ? "live" : "ordered", why);
+	}
 	if (hold_covers(h, CHANGE_COOKIE_VERIFIER) &&
 		dircache_verifier(model) != dircache_verifier(listing))
 		prop_fail(w, "client %d, top %d does not know the verifier",
@@ -210,10 +212,12 @@ static void check_all_attrs(struct world *w, struct listings *all)
 				break;
 		}
 	} while (wrong && time(NULL) <= end);
-	if (wrong)
+	if (wrong) {
+		match_show(w, who);
 		prop_fail(w, "client %d, top %d, types %x: %s",
 			who->peer->index, who->top, who->deleg.types.word[0],
 			wrong);
+	}
 	for (int i = 0; i < PEERS; i++)
 		check_attrs_of(w, &w->peers[i], all, &who, true);
 }
