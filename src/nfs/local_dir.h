@@ -10,6 +10,8 @@
 #ifndef NFS_LOCAL_DIR_H
 #define NFS_LOCAL_DIR_H
 
+#include <stdatomic.h>
+
 #include "base/list.h"
 #include "nfs/local.h"
 #include "nfs/server.h"
@@ -50,8 +52,8 @@ struct local_dir {
 	int64_t seen_ctime_ns; /* of the first holder's grant; 0: too young */
 	/* The job's own: */
 	struct local_names work;
-	bool doubt_children; /* what these names may have changed, too */
-	bool attrs_untold;   /* changes that left no entry to tell */
+	bool doubt_children;      /* what these names may have changed, too */
+	atomic_bool attrs_untold; /* by changes that left no entry to tell */
 	uint8_t id_len;
 	uint8_t id_data[];
 };

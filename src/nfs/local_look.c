@@ -419,9 +419,8 @@ void local_look_at_rest(struct local_dir *d)
 	struct attr now;
 	struct visit v;
 
-	if (!d->attrs_untold)
+	if (!atomic_exchange(&d->attrs_untold, false))
 		return;
-	d->attrs_untold = false;
 	if (!visit_begin(&v, d))
 		return;
 	if (attrs_read(v.server, d->export, &v.id, &now) == NFS4_OK)

@@ -7,18 +7,26 @@
 
 #include "nfs/attrs.h"
 #include "nfs/errmap.h"
+#include "nfs/local_list.h"
+#include "state/told.h"
 #include "store/store.h"
 
 /* What follows the last entry: "no more entries" and eof. */
 #define TAIL_SIZE 8
 
+/* A page that is not what was told is listed again so often. */
+#define TELL_TRIES 4
+
 struct readdir_page {
 	struct compound *c;
 	const bitmap4 *want;
-	bool want_error;         /* rdattr_error was asked for */
-	bool want_object;        /* something that only its fileid leads to */
-	const struct cred *cred; /* to look up with */
-	size_t end;              /* entries must not pass this position */
+	bool want_error;           /* rdattr_error was asked for */
+	bool want_object;          /* something that only its fileid leads to */
+	bool checked;              /* what is listed must have been told */
+	uint64_t child;            /* of the entry just encoded: told_child() */
+	struct local_listed *told; /* the page, if checked */
+	const struct cred *cred;   /* to look up with */
+	size_t end;                /* entries must not pass this position */
 	size_t names_left; /* what dircount leaves: names and cookies only */
 	uint32_t entries;
 	bool full; /* an entry did not fit, or could not be told */
@@ -56,8 +64,11 @@ static nfsstat4 encode_child(
 		store_lookup_attr(c->fh.export->store, page->cred, &c->fh.id,
 			name, page->want_object ? &child.id : NULL, &attr));
 
+	page->child = 0;
 	if (status != NFS4_OK)
 		return status;
+	if (page->checked)
+		page->child = told_child(&child.id);
 	if (!page->want_object)
 		return attrs_encode(c, &child, &attr, page->want, out);
 	exports_cross(&c->server->exports, &child.export, &child.id);
@@ -84,6 +95,27 @@ static nfsstat4 put_attrs(
 	return attrs_encode_error(status, out);
 }
 
+/* To be compared with what was told. */
+static bool remember(struct readdir_page *page, struct name name)
+{
+	struct arena *arena = page->c->arena;
+	struct local_listed *e;
+
+	if (!page->checked)
+		return true;
+	e = arena_alloc(arena, sizeof(*e));
+	if (!e)
+		return false;
+	*e = (struct local_listed){
+		.next = page->told,
+		.name = {.len = name.len,
+			.data = arena_dup(arena, name.data, name.len)},
+		.child = page->child,
+	};
+	page->told = e;
+	return e->name.data;
+}
+
 /* One entry, whole or not at all. */
 static bool emit_entry(void *ctx, struct name name, uint64_t cookie)
 {
@@ -103,6 +135,8 @@ static bool emit_entry(void *ctx, struct name name, uint64_t cookie)
 	xdr_put_u64(out, cookie);
 	xdr_put_opaque_var(out, &wire_name, NAME_LEN_MAX);
 	status = put_attrs(page, name, out);
+	if (status == NFS4_OK && !remember(page, name))
+		status = NFS4ERR_DELAY;
 	if (status == NFS4_OK && !out->bad && xdr_pos(out) <= page->end) {
 		page->entries++;
 		page->names_left -=
@@ -173,6 +207,47 @@ static nfsstat4 list_entries(struct readdir_page *page,
 	return page->status != NFS4_OK ? page->status : NFS4ERR_TOOSMALL;
 }
 
+static nfsstat4 list_page(struct readdir_page *page, const READDIR4args *args,
+	struct store_page *listed)
+{
+	struct xdr *out = &page->c->call->out;
+	nfsstat4 status = open_page(page, args);
+	size_t verifier_at;
+	uint64_t verifier;
+
+	if (status != NFS4_OK)
+		return status;
+	page->entries = 0;
+	page->full = false;
+	page->told = NULL;
+	verifier_at = xdr_reserve(out, NFS4_VERIFIER_SIZE);
+	status = list_entries(page, args, listed);
+	if (status != NFS4_OK)
+		return status;
+	verifier = htobe64(listed->verifier);
+	memcpy(out->data + verifier_at, &verifier, sizeof(verifier));
+	return NFS4_OK;
+}
+
+/* Who holds a delegation hears of what is gone only if it was told of it. */
+static nfsstat4 list_what_was_told(struct readdir_page *page,
+	const READDIR4args *args, struct store_page *listed)
+{
+	struct compound *c = page->c;
+	size_t mark = xdr_mark(&c->call->out);
+
+	for (int i = 0; i < TELL_TRIES; i++) {
+		nfsstat4 status = list_page(page, args, listed);
+
+		if (status != NFS4_OK || !page->checked ||
+			local_list_check(c->server, &c->fh.id, page->told))
+			return status;
+		xdr_truncate(&c->call->out, mark);
+	}
+	local_list_give_up(c->server, &c->fh.id);
+	return list_page(page, args, listed);
+}
+
 nfsstat4 op_readdir(struct compound *c, const nfs_argop4 *arg, nfs_resop4 *res)
 {
 	const READDIR4args *args = &arg->opreaddir;
@@ -182,27 +257,21 @@ nfsstat4 op_readdir(struct compound *c, const nfs_argop4 *arg, nfs_resop4 *res)
 		.want = &args->attr_request,
 		.want_error =
 			bitmap4_has(&args->attr_request, FATTR4_RDATTR_ERROR),
-		.want_object = c->fh.export->is_pseudo ||
-			attrs_need_object(&args->attr_request),
+		.checked = c->fh.export->local_changes &&
+			local_list_matters(c->server, &c->fh.id),
 	};
 	struct store_page listed = {0};
-	uint64_t verifier;
-	size_t verifier_at;
 	nfsstat4 status;
 
+	page.want_object = page.checked || c->fh.export->is_pseudo ||
+		attrs_need_object(&args->attr_request);
 	if (args->cookie == 1 || args->cookie == 2)
 		return NFS4ERR_BAD_COOKIE;
-	status = open_page(&page, args);
+	status = choose_cred(&page);
 	if (status == NFS4_OK)
-		status = choose_cred(&page);
+		status = list_what_was_told(&page, args, &listed);
 	if (status != NFS4_OK)
 		return status;
-	verifier_at = xdr_reserve(out, NFS4_VERIFIER_SIZE);
-	status = list_entries(&page, args, &listed);
-	if (status != NFS4_OK)
-		return status;
-	verifier = htobe64(listed.verifier);
-	memcpy(out->data + verifier_at, &verifier, sizeof(verifier));
 	xdr_put_bool(out, false);
 	xdr_put_bool(out, listed.eof);
 	return NFS4_OK;

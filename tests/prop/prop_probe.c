@@ -15,6 +15,17 @@
 
 /* ---- waiting ---- */
 
+void probe_lose(struct hold *h)
+{
+	if (!recall_is_doomed(h))
+		prop_fail(h->peer->world,
+			"a held directory is gone, but nobody removed it");
+	if (h->state == HOLD_LIVE) {
+		h->state = HOLD_ENDED;
+		h->lost = true;
+	}
+}
+
 /* What a live holder must have been told by now. */
 enum news { NEWS_NONE, NEWS_LOCAL_MADE, NEWS_LOCAL_UNMADE, NEWS_QUIET };
 
@@ -40,6 +51,23 @@ static bool is_untold(const struct hold *h, enum news news)
 	}
 }
 
+/*
+ * Its client was answered STALE before the recall could be sent, which ends it
+ * on both sides.
+ */
+static bool has_ended(struct hold *h)
+{
+	struct deleg *d;
+
+	if (prop_inode(h->peer->world, &h->dir))
+		return false;
+	d = recall_find(h);
+	if (!d)
+		return true;
+	deleg_put(d);
+	return false;
+}
+
 static void count_waiting(struct peer *p, enum news news, struct waiting *n)
 {
 	struct hold *h;
@@ -49,6 +77,8 @@ static void count_waiting(struct peer *p, enum news news, struct waiting *n)
 		n->returns +=
 			h->state == HOLD_RECALLED || h->state == HOLD_RETURNING;
 		n->revoked += h->state == HOLD_NEGLECTED;
+		if (is_untold(h, news) && has_ended(h))
+			probe_lose(h);
 		n->untold += is_untold(h, news);
 	}
 	pthread_mutex_unlock(&p->lock);
@@ -125,17 +155,6 @@ void probe_wait(struct world *w)
 }
 
 /* ---- whom to tell ---- */
-
-void probe_lose(struct hold *h)
-{
-	if (!recall_is_doomed(h))
-		prop_fail(h->peer->world,
-			"a held directory is gone, but nobody removed it");
-	if (h->state == HOLD_LIVE) {
-		h->state = HOLD_ENDED;
-		h->lost = true;
-	}
-}
 
 static bool is_told(struct hold *h)
 {

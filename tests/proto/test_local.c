@@ -227,6 +227,26 @@ static void dd23_hints_are_compared(void **state)
 	expect_events(s, 1);
 }
 
+/* What is listed was told: else nobody would tell that it is gone again. */
+static void dd23_what_is_listed_was_told(void **state)
+{
+	struct scene *s = *state;
+	struct peer *p = &s->other;
+
+	take_dir_delegation(&s->holder, "dir", ENTRIES);
+	memory_foreign_mute(s->below, true);
+	make(s, "a");
+	peer_begin(p);
+	ask_path(p, "dir");
+	ask_readdir(p, 0, NULL, 4096);
+	assert_int_equal(peer_call(p), NFS4_OK);
+	assert_non_null(peer_last(p)->opreaddir.resok4.reply.entries);
+	expect_events(s, 1);
+	memory_foreign_mute(s->below, false);
+	memory_foreign_remove(s->below, &s->dir, n("a"));
+	expect_events(s, 1);
+}
+
 /* It came and went: the directory's own times are not what they were. */
 static void dd23_what_leaves_no_entry_changes_the_directory(void **state)
 {
@@ -601,6 +621,7 @@ int main(void)
 		CASE(dd23_who_has_not_this_kind_is_recalled),
 		CASE(dd23_our_own_are_not_told_twice),
 		CASE(dd23_hints_are_compared),
+		CASE(dd23_what_is_listed_was_told),
 		CASE(dd23_what_leaves_no_entry_changes_the_directory),
 		CASE(dd23_lost_reports_are_made_up_for),
 		CASE(dd23_lost_reports_recall_who_is_not_told_of_all),
