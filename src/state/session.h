@@ -28,8 +28,8 @@ struct session_info {
 };
 
 /*
- * CREATE_SESSION (18.36), with its own replay cache, which keeps errors, too;
- * all but DELAY and CLID_INUSE use up the sequence id. @conn becomes bound to
+ * CREATE_SESSION (18.36), with its own replay cache, which keeps NOSPC, too:
+ * of the errors it alone uses up the sequence id. @conn becomes bound to
  * the fore channel, and to the back channel when asked. @minor_version is the
  * compound's; a session is used with one only.
  */

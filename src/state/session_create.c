@@ -20,7 +20,6 @@ struct creation {
 	struct state *state;
 	const CREATE_SESSION4args *args;
 	const struct principal *who;
-	nfsstat4 refused;        /* the channels; then there is no session */
 	struct session *session; /* ready but for its client and id */
 	struct client *replaced; /* an older incarnation, unlinked */
 	bool confirmed;          /* the client, by this session */
@@ -149,13 +148,11 @@ static void fill_reply(const struct session *ss,
 		res->csr_flags = CREATE_SESSION4_FLAG_CONN_BACK_CHAN;
 }
 
-/* Phases three and four of 18.36.4: the principal, and what it asks for. */
+/* Phases three and four of 18.36.4: the principal, and room for one more. */
 static nfsstat4 judge_locked(const struct creation *job, const struct client *c)
 {
 	if (!c->confirmed && !principal_equal(&c->principal, job->who))
 		return NFS4ERR_CLID_INUSE;
-	if (job->refused != NFS4_OK)
-		return job->refused;
 	if (c->sessions_count >= job->state->config.max_sessions)
 		return NFS4ERR_NOSPC;
 	return job->session ? NFS4_OK : NFS4ERR_DELAY;
@@ -163,12 +160,13 @@ static nfsstat4 judge_locked(const struct creation *job, const struct client *c)
 
 /*
  * An error uses up the sequence id as well, and a retry meets it again. But
- * DELAY asks for the same request once more, and who is not the client's
- * principal does not take its turn.
+ * DELAY asks for the same request once more, who is not the client's principal
+ * does not take its turn, and bad arguments do not get here: whether they do
+ * is open (18.36.4), and here it is as with Linux and as pynfs wants it.
  */
 static bool uses_up(nfsstat4 status)
 {
-	return status != NFS4ERR_DELAY && status != NFS4ERR_CLID_INUSE;
+	return status == NFS4ERR_NOSPC;
 }
 
 /*
@@ -269,12 +267,12 @@ nfsstat4 session_create(struct state *s, const CREATE_SESSION4args *args,
 {
 	struct creation job = {.state = s, .args = args, .who = who};
 	struct session_info info = {.minor_version = minor_version};
-	nfsstat4 status;
+	nfsstat4 status = negotiate(s, args, &info);
 	bool replay;
 
-	job.refused = negotiate(s, args, &info);
-	if (job.refused == NFS4_OK)
-		job.session = session_new(s, &info, args);
+	if (status != NFS4_OK)
+		return status;
+	job.session = session_new(s, &info, args);
 	status = create_locked(&job, res, &replay);
 	if (status == NFS4_OK && !replay)
 		bind_first(&job, conn, res->csr_flags);

@@ -604,13 +604,6 @@ static void ask_channels(struct peer *p)
 		};
 }
 
-/* An error takes a turn, too, but for those that are about the turn. */
-static bool took_turn(nfsstat4 status)
-{
-	return status == NFS4_OK || status == NFS4ERR_TOOSMALL ||
-		status == NFS4ERR_INVAL || status == NFS4ERR_NOSPC;
-}
-
 nfsstat4 peer_create_session(struct peer *p, uint32_t flags)
 {
 	static callback_sec_parms4 none = {.cb_secflavor = AUTH_NONE};
@@ -629,8 +622,6 @@ nfsstat4 peer_create_session(struct peer *p, uint32_t flags)
 	args->csa_sec_parms.count = 1;
 	args->csa_sec_parms.items = &none;
 	status = peer_call(p);
-	if (took_turn(status))
-		p->create_seqid++;
 	if (status == NFS4_OK) {
 		const CREATE_SESSION4resok *ok =
 			&peer_last(p)->opcreate_session.csr_resok4;
@@ -638,6 +629,7 @@ nfsstat4 peer_create_session(struct peer *p, uint32_t flags)
 		memcpy(p->session, ok->csr_sessionid, NFS4_SESSIONID_SIZE);
 		p->fore = ok->csr_fore_chan_attrs;
 		p->fore.ca_rdma_ird.count = 0;
+		p->create_seqid++;
 		for (int i = 0; i < PEER_SLOTS; i++)
 			p->seqid[i] = 1;
 	}

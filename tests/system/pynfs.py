@@ -18,6 +18,9 @@ from pathlib import Path
 
 from server import make_server
 
+# EID4 sends a flag that NFSv4.1 does not know; RFC 7862 (14.1) has clients
+# of NFSv4.2 set it.  So it is asked in NFSv4.1.
+OF_41 = ("EID4",)
 EXPECTED = Path(__file__).with_name("pynfs-expected.txt")
 # Several tests wait for more than a lease.
 LEASE_S = 10
@@ -44,17 +47,29 @@ def build(source: Path, target: Path) -> Path:
     return target / "nfs4.1"
 
 
-def run(pynfs: Path, port: int, tests) -> dict:
+def run(pynfs: Path, port: int, tests, minor=2) -> dict:
     """Its own report, as JSON."""
     with tempfile.NamedTemporaryFile("r", suffix=".json") as report:
         subprocess.run(
             [PYTHON, "testserver.py", f"127.0.0.1:{port}/pynfs",
-             "--maketree", "--showomit", "--json", report.name, *tests],
+             "--maketree", "--showomit", "--minorversion", str(minor),
+             "--json", report.name, *tests],
             cwd=pynfs, stdin=subprocess.DEVNULL)
         text = report.read()
     if not text:
         sys.exit("check-pynfs: it did not get to the end (above)")
     return json.loads(text)
+
+
+def again_in_41(report, pynfs: Path, port: int) -> None:
+    """Put results of NFSv4.1 in the place of those that mean nothing."""
+    codes = [t["code"] for t in report["testcase"]
+             if t["code"] in OF_41 and "skipped" not in t]
+    if not codes:
+        return
+    again = {t["code"]: t for t in run(pynfs, port, codes, 1)["testcase"]}
+    report["testcase"] = [again[t["code"]] if t["code"] in codes else t
+                          for t in report["testcase"]]
 
 
 def judge(report) -> int:
@@ -87,6 +102,7 @@ def main() -> int:
         with make_server(lease_s=LEASE_S) as server:
             server.shell("mkdir -m 1777 pynfs")
             report = run(pynfs, server.port, sys.argv[2:] or ["all"])
+            again_in_41(report, pynfs, server.port)
             for line in server.problems():
                 print(f"server: {line}")
             server.stop()
