@@ -163,18 +163,24 @@ struct deleg *deleg_new(struct client *client, struct node *node,
 	return d;
 }
 
-bool deleg_insert_locked(struct deleg *d)
+enum deleg_refusal deleg_insert_locked(struct deleg *d, uint32_t max)
 {
 	struct node *n = d->sid.node;
 
 	lock_assert_held(&n->lock);
-	if (!stateid_insert(&d->sid))
-		return false;
+	switch (stateid_insert_within(&d->sid, max)) {
+	case STATEID_CLIENT_ENDED:
+		return DELEG_REFUSED_NO_LEASE;
+	case STATEID_CLIENT_FULL:
+		return DELEG_REFUSED_CLIENT_LIMIT;
+	case STATEID_INSERTED:
+		break;
+	}
 	list_add_tail(&n->delegs, &d->on_node);
 	deleg_count_made(d);
 	if (d->is_dir)
 		n->dir_delegs++;
-	return true;
+	return DELEG_NOT_REFUSED;
 }
 
 static bool is_live(const struct deleg *d)

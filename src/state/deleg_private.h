@@ -66,10 +66,11 @@ struct deleg *deleg_new(struct client *client, struct node *node,
 	uint32_t batch_bytes);
 
 /*
- * Into the tables and on the node's list; false: the client has ended. One of
- * a directory was counted in books->dir_delegs by the caller.
+ * Into the tables and on the node's list; refused when the client has ended
+ * (NO_LEASE) or has @max of this type (CLIENT_LIMIT; 0: no limit). One of a
+ * directory was counted in books->dir_delegs by the caller.
  */
-bool deleg_insert_locked(struct deleg *d);
+enum deleg_refusal deleg_insert_locked(struct deleg *d, uint32_t max);
 
 /*
  * Waiting for a batch or a delegation to end: read the generation, look, then

@@ -112,14 +112,6 @@ static bool take_room(struct deleg_books *b)
 	return false;
 }
 
-/* Requests of one client that run at once may go past it by their number. */
-static bool has_its_share(const struct client *c)
-{
-	uint32_t max = state_get_config(c->state)->max_client_dir_delegs;
-
-	return max && c->dir_delegs >= max;
-}
-
 static bool is_held_off(struct deleg_books *b, const struct node *n)
 {
 	scope_lock(&b->lock);
@@ -168,17 +160,15 @@ static enum deleg_refusal insert(
 	refusal = check_node_locked(n, d->sid.client, d->via);
 	if (refusal != DELEG_NOT_REFUSED)
 		return refusal;
-	if (has_its_share(d->sid.client))
-		return DELEG_REFUSED_CLIENT_LIMIT;
 	if (!take_room(b))
 		return DELEG_REFUSED_LIMIT;
-	if (!deleg_insert_locked(d)) {
+	refusal = deleg_insert_locked(
+		d, state_get_config(b->state)->max_client_dir_delegs);
+	if (refusal != DELEG_NOT_REFUSED)
 		atomic_fetch_sub(&b->dir_delegs, 1);
-		return DELEG_REFUSED_NO_LEASE; /* the client has ended */
-	}
-	if (told)
+	else if (told)
 		dirside_join_locked(d, told, spare);
-	return DELEG_NOT_REFUSED;
+	return refusal;
 }
 
 static void fill_grant(struct dirdeleg_grant *ret, const struct deleg *d,

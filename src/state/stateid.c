@@ -86,13 +86,8 @@ static _Atomic uint32_t *count_of(struct stateid *sid)
 	return count_of_kind(sid->client, sid->kind);
 }
 
-bool stateid_insert(struct stateid *sid)
+static void insert_locked(struct client *c, struct stateid *sid)
 {
-	struct client *c = sid->client;
-
-	scope_lock(&c->stateids_lock);
-	if (c->stateids_closed)
-		return false;
 	assert(!sid->inserted);
 	sid->inserted = true;
 	stateid_ref(sid);
@@ -105,7 +100,24 @@ bool stateid_insert(struct stateid *sid)
 		list_add_head(&c->stateids, &sid->on_client);
 	atomic_fetch_add(count_of(sid), 1);
 	counter_add(&c->state->count_stateids, 1);
-	return true;
+}
+
+enum stateid_inserted stateid_insert_within(struct stateid *sid, uint32_t max)
+{
+	struct client *c = sid->client;
+
+	scope_lock(&c->stateids_lock);
+	if (c->stateids_closed)
+		return STATEID_CLIENT_ENDED;
+	if (max && *count_of(sid) >= max)
+		return STATEID_CLIENT_FULL;
+	insert_locked(c, sid);
+	return STATEID_INSERTED;
+}
+
+bool stateid_insert(struct stateid *sid)
+{
+	return stateid_insert_within(sid, 0) == STATEID_INSERTED;
 }
 
 static bool take_out(struct stateid *sid)

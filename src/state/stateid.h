@@ -67,6 +67,17 @@ void stateid_init(struct stateid *sid, enum stateid_kind kind,
 bool stateid_insert(struct stateid *sid);
 
 /*
+ * The same, unless the client has @max of this kind already, however many come
+ * at the same time. 0: there is no limit.
+ */
+enum stateid_inserted {
+	STATEID_INSERTED,
+	STATEID_CLIENT_ENDED,
+	STATEID_CLIENT_FULL
+};
+enum stateid_inserted stateid_insert_within(struct stateid *sid, uint32_t max);
+
+/*
  * Out of both; later lookups do not find it. Drops that reference. Harmless
  * when it was done already: a return, FREE_STATEID and the client's end race.
  */

@@ -2,6 +2,8 @@
 /* Who is granted a directory delegation, and on which terms. */
 #include "stage.h"
 
+#include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "state/deleg_count.h"
@@ -275,6 +277,82 @@ static void dd10_a_client_has_a_limit_of_its_own(void **state)
 	end_limited(&st, a, b);
 }
 
+#define GRABBERS 4
+#define EACH     8
+#define ROUNDS   200
+#define SHARE    6
+
+struct grabber {
+	struct stage *st;
+	struct client *c;
+	pthread_barrier_t *together;
+	unsigned from, granted;
+	pthread_t thread;
+};
+
+static void *grab_some(void *arg)
+{
+	struct grabber *g = arg;
+
+	pthread_barrier_wait(g->together);
+	for (unsigned i = 0; i < EACH; i++) {
+		struct deleg *d =
+			stage_grant(g->st, g->c, g->from + i, ASK_ALL);
+
+		if (d) {
+			g->granted++;
+			deleg_put(d);
+		}
+	}
+	return NULL;
+}
+
+/* All at once, each for directories of its own; returns the grants. */
+static unsigned grab_together(struct stage *st, struct client *c)
+{
+	struct grabber grabbers[GRABBERS];
+	pthread_barrier_t together;
+	unsigned granted = 0;
+
+	pthread_barrier_init(&together, NULL, GRABBERS);
+	for (unsigned i = 0; i < GRABBERS; i++) {
+		grabbers[i] = (struct grabber){.st = st,
+			.c = c,
+			.together = &together,
+			.from = i * EACH};
+		assert_int_equal(pthread_create(&grabbers[i].thread, NULL,
+					 grab_some, &grabbers[i]),
+			0);
+	}
+	for (unsigned i = 0; i < GRABBERS; i++) {
+		pthread_join(grabbers[i].thread, NULL);
+		granted += grabbers[i].granted;
+	}
+	pthread_barrier_destroy(&together);
+	return granted;
+}
+
+static void dd10_requests_at_once_do_not_pass_a_clients_limit(void **state)
+{
+	struct stage st;
+
+	stage_prepare(&st);
+	st.w.config.max_client_dir_delegs = SHARE;
+	stage_start(&st);
+	for (int i = 0; i < ROUNDS; i++) {
+		char name[16];
+		struct client *c;
+
+		snprintf(name, sizeof(name), "client %d", i);
+		c = stage_client(&st, name);
+		assert_int_equal(grab_together(&st, c), SHARE);
+		assert_int_equal(c->dir_delegs, SHARE);
+		client_put(c);
+	}
+	assert_int_equal(stage_stats(&st).dir_delegs, ROUNDS * SHARE);
+	stage_fini(&st);
+}
+
 static void dd10_at_the_limit_the_heaviest_gives_its_oldest(void **state)
 {
 	struct stage st;
@@ -430,6 +508,8 @@ int main(void)
 		cmocka_unit_test(dd10_a_client_has_a_limit_of_its_own),
 		cmocka_unit_test(
 			dd10_at_the_limit_the_heaviest_gives_its_oldest),
+		cmocka_unit_test(
+			dd10_requests_at_once_do_not_pass_a_clients_limit),
 		cmocka_unit_test(dd10_equal_shares_are_left_alone),
 		cmocka_unit_test(dd10_refusing_at_the_limit),
 		cmocka_unit_test(dd21_too_small_a_channel_is_recall_only),
