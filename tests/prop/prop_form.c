@@ -34,8 +34,9 @@ enum where match_where(const struct hold *h, const struct spy_change *c)
 		return MAYBE;
 	if (h->lost || (ended && !was_over(c, &h->returning)))
 		return MAYBE;
-	if (h->recalled && h->reason == RECALL_PERMISSION)
-		return MAYBE; /* no more names for it */
+	/* No more names for it; no reason: the recall crossed its return. */
+	if (h->recalled && (h->reason == RECALL_PERMISSION || h->reason < 0))
+		return MAYBE;
 	/* Its recall may have met its return, and never been sent. */
 	if ((h->recalled || ended) && weather_is_lenient(h->peer))
 		return MAYBE;
