@@ -355,3 +355,14 @@ nfsstat4 make_dir(struct peer *p, const char *name)
 	ask_create(p, name, NF4DIR);
 	return peer_call(p);
 }
+
+void make_dir_for_all(struct peer *p, const char *name)
+{
+	nfs_argop4 *arg;
+
+	peer_begin(p);
+	ask_root(p);
+	arg = ask_create(p, name, NF4DIR);
+	arg->opcreate.createattrs = ask_attr_u32(p, FATTR4_MODE, 0777);
+	assert_int_equal(peer_call(p), NFS4_OK);
+}

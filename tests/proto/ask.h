@@ -10,6 +10,15 @@
 #include "peer.h"
 #include "wire/fattr4.h"
 
+/* Notification types: all entries', for who does not care for their order. */
+#define BIT(n) (UINT32_C(1) << (n))
+#define ENTRIES                                               \
+	(BIT(NOTIFY4_ADD_ENTRY) | BIT(NOTIFY4_REMOVE_ENTRY) | \
+		BIT(NOTIFY4_RENAME_ENTRY) | BIT(NOTIFY4_GFLAG_EXTEND))
+
+/* Long enough for a callback that must not come. */
+#define SILENCE_MS 30
+
 /* CREATE: a directory; anything else by ask_create(). */
 void ask_root(struct peer *p);
 void ask_fh(struct peer *p, const struct handle *fh);
@@ -66,6 +75,9 @@ stateid4 take_dir_delegation_as(struct peer *p, const char *path,
 /* The status of a compound of one operation behind PUTROOTFH. */
 nfsstat4 remove_name(struct peer *p, const char *name);
 nfsstat4 make_dir(struct peer *p, const char *name);
+
+/* A directory in the root that everybody may change. */
+void make_dir_for_all(struct peer *p, const char *name);
 
 static const stateid4 anonymous_stateid = {.seqid = 0};
 static const stateid4 current_stateid = {.seqid = 1};

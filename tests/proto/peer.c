@@ -71,6 +71,11 @@ void peer_fini(struct peer *p)
 void peer_init(struct peer *p, struct nfs_server *server, const char *owner)
 {
 	peer_connect(p, server);
+	peer_join(p, owner);
+}
+
+void peer_join(struct peer *p, const char *owner)
+{
 	p->owner = owner;
 	assert_int_equal(peer_exchange_id(p, 0), NFS4_OK);
 	assert_int_equal(
@@ -648,4 +653,30 @@ uint32_t peer_status_flags(struct peer *p)
 	peer_begin(p);
 	assert_int_equal(peer_call(p), NFS4_OK);
 	return peer_sequence(p)->sr_status_flags;
+}
+
+nfsstat4 peer_destroy_session(struct peer *p)
+{
+	nfs_argop4 *arg;
+
+	peer_begin_bare(p);
+	arg = peer_add(p, OP_DESTROY_SESSION);
+	memcpy(arg->opdestroy_session.dsa_sessionid, p->session,
+		NFS4_SESSIONID_SIZE);
+	return peer_call(p);
+}
+
+nfsstat4 peer_destroy_clientid(struct peer *p)
+{
+	peer_begin_bare(p);
+	peer_add(p, OP_DESTROY_CLIENTID)->opdestroy_clientid.dca_clientid =
+		p->clientid;
+	return peer_call(p);
+}
+
+void peer_leave(struct peer *p)
+{
+	assert_int_equal(peer_destroy_session(p), NFS4_OK);
+	assert_int_equal(peer_destroy_clientid(p), NFS4_OK);
+	peer_fini(p);
 }

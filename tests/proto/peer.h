@@ -94,7 +94,10 @@ struct peer {
 /* A connection of @server's; no session. */
 void peer_connect(struct peer *p, struct nfs_server *server);
 
-/* The same and EXCHANGE_ID, CREATE_SESSION, RECLAIM_COMPLETE as @owner. */
+/* EXCHANGE_ID, CREATE_SESSION, RECLAIM_COMPLETE as @owner. */
+void peer_join(struct peer *p, const char *owner);
+
+/* peer_connect() and peer_join(). */
 void peer_init(struct peer *p, struct nfs_server *server, const char *owner);
 
 /* Close; says nothing to the server. */
@@ -156,6 +159,13 @@ const SEQUENCE4resok *peer_sequence(struct peer *p);
 nfsstat4 peer_exchange_id(struct peer *p, uint32_t flags);
 nfsstat4 peer_create_session(struct peer *p, uint32_t flags);
 nfsstat4 peer_reclaim_complete(struct peer *p);
+/* Without SEQUENCE, so on whatever connection there is. */
+nfsstat4 peer_destroy_session(struct peer *p);
+nfsstat4 peer_destroy_clientid(struct peer *p);
+
+/* Both, which must succeed, and peer_fini(). */
+void peer_leave(struct peer *p);
+
 uint32_t peer_status_flags(struct peer *p); /* of a lone SEQUENCE */
 
 #endif

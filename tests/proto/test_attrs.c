@@ -179,13 +179,13 @@ static void access_says_what_is_known(void **state)
 
 /* ---- READDIR ---- */
 
-#define ENTRIES 100
+#define NAMES 100
 
 static void fill(void)
 {
 	char name[32];
 
-	for (int i = 0; i < ENTRIES; i++) {
+	for (int i = 0; i < NAMES; i++) {
 		snprintf(name, sizeof(name), "entry with a name %d", i);
 		assert_int_equal(make_dir(&p, name), NFS4_OK);
 	}
@@ -194,7 +194,7 @@ static void fill(void)
 /* Every name once, page by page. */
 static unsigned list_all(uint32_t maxcount)
 {
-	bool seen[ENTRIES] = {false};
+	bool seen[NAMES] = {false};
 	unsigned count = 0;
 	uint64_t cookie = 0;
 	verifier4 verf = {0};
@@ -227,7 +227,7 @@ static void listings_of_any_page_size(void **state)
 {
 	fill();
 	for (uint32_t size = 128; size < 20000; size = size * 3 / 2)
-		assert_int_equal(list_all(size), ENTRIES);
+		assert_int_equal(list_all(size), NAMES);
 }
 
 static void listings_that_do_not_fit(void **state)

@@ -19,15 +19,10 @@
 #include "wire/nfs4_xdr.h"
 #include "wire/notify4.h"
 
-#define BIT(n) (UINT32_C(1) << (n))
-#define ENTRIES                                               \
-	(BIT(NOTIFY4_ADD_ENTRY) | BIT(NOTIFY4_REMOVE_ENTRY) | \
-		BIT(NOTIFY4_RENAME_ENTRY) | BIT(NOTIFY4_GFLAG_EXTEND))
 #define CHILDREN BIT(NOTIFY4_CHANGE_CHILD_ATTRS)
 
-/* The server's least delay, and long enough for what must not come. */
-#define DELAY_MS   200
-#define SILENCE_MS 30
+/* The server's least delay. */
+#define DELAY_MS 200
 
 struct pair {
 	struct rig *r;

@@ -11,25 +11,6 @@
 #include "ask.h"
 #include "rig.h"
 
-static nfsstat4 destroy_session(struct peer *p)
-{
-	nfs_argop4 *arg;
-
-	peer_begin_bare(p);
-	arg = peer_add(p, OP_DESTROY_SESSION);
-	memcpy(arg->opdestroy_session.dsa_sessionid, p->session,
-		NFS4_SESSIONID_SIZE);
-	return peer_call(p);
-}
-
-static nfsstat4 destroy_clientid(struct peer *p)
-{
-	peer_begin_bare(p);
-	peer_add(p, OP_DESTROY_CLIENTID)->opdestroy_clientid.dca_clientid =
-		p->clientid;
-	return peer_call(p);
-}
-
 static nfsstat4 bind_conn(struct peer *p, channel_dir_from_client4 dir)
 {
 	BIND_CONN_TO_SESSION4args *args;
@@ -217,8 +198,8 @@ static void a_destroyed_session_is_bad(void **state)
 	struct peer p;
 
 	peer_init(&p, r->server, "a");
-	assert_int_equal(destroy_session(&p), NFS4_OK);
-	assert_int_equal(destroy_session(&p), NFS4ERR_BADSESSION);
+	assert_int_equal(peer_destroy_session(&p), NFS4_OK);
+	assert_int_equal(peer_destroy_session(&p), NFS4ERR_BADSESSION);
 	assert_int_equal(renew(&p), NFS4ERR_BADSESSION);
 	peer_fini(&p);
 }
@@ -239,7 +220,7 @@ static void who_may_destroy_a_session(void **state)
 	assert_int_equal(peer_call(&p), NFS4ERR_NOT_ONLY_OP);
 	peer_reconnect(&p);
 	assert_int_equal(
-		destroy_session(&p), NFS4ERR_CONN_NOT_BOUND_TO_SESSION);
+		peer_destroy_session(&p), NFS4ERR_CONN_NOT_BOUND_TO_SESSION);
 	assert_int_equal(renew(&p), NFS4_OK); /* binds */
 	peer_begin(&p);
 	arg = peer_add(&p, OP_DESTROY_SESSION);
@@ -259,18 +240,18 @@ static void a_client_with_something_left_is_busy(void **state)
 
 	peer_init(&p, r->server, "a");
 	sid = open_file(&p, "file", &fh);
-	assert_int_equal(destroy_clientid(&p), NFS4ERR_CLIENTID_BUSY);
-	assert_int_equal(destroy_session(&p), NFS4_OK);
-	assert_int_equal(destroy_clientid(&p), NFS4ERR_CLIENTID_BUSY);
+	assert_int_equal(peer_destroy_clientid(&p), NFS4ERR_CLIENTID_BUSY);
+	assert_int_equal(peer_destroy_session(&p), NFS4_OK);
+	assert_int_equal(peer_destroy_clientid(&p), NFS4ERR_CLIENTID_BUSY);
 	/* It lost nothing by that. */
 	assert_int_equal(peer_create_session(&p, 0), NFS4_OK);
 	peer_begin(&p);
 	ask_fh(&p, &fh);
 	ask_close(&p, &sid);
 	assert_int_equal(peer_call(&p), NFS4_OK);
-	assert_int_equal(destroy_session(&p), NFS4_OK);
-	assert_int_equal(destroy_clientid(&p), NFS4_OK);
-	assert_int_equal(destroy_clientid(&p), NFS4ERR_STALE_CLIENTID);
+	assert_int_equal(peer_destroy_session(&p), NFS4_OK);
+	assert_int_equal(peer_destroy_clientid(&p), NFS4_OK);
+	assert_int_equal(peer_destroy_clientid(&p), NFS4ERR_STALE_CLIENTID);
 	peer_fini(&p);
 }
 

@@ -14,23 +14,7 @@
 #include "state/deleg.h"
 #include "testserver.h"
 
-#define BIT(n) (UINT32_C(1) << (n))
-#define ENTRIES                                               \
-	(BIT(NOTIFY4_ADD_ENTRY) | BIT(NOTIFY4_REMOVE_ENTRY) | \
-		BIT(NOTIFY4_RENAME_ENTRY) | BIT(NOTIFY4_GFLAG_EXTEND))
-
 #define DIRS PEER_SLOTS
-
-static void make_dir_for_all(struct peer *p, const char *name)
-{
-	nfs_argop4 *arg;
-
-	peer_begin(p);
-	ask_root(p);
-	arg = ask_create(p, name, NF4DIR);
-	arg->opcreate.createattrs = ask_attr_u32(p, FATTR4_MODE, 0777);
-	assert_int_equal(peer_call(p), NFS4_OK);
-}
 
 static nfsstat4 make_in(struct peer *p, const char *dir, const char *name)
 {
@@ -69,14 +53,9 @@ static void arrive_as_root(
 	struct peer *p, struct testserver *ts, const char *owner)
 {
 	peer_connect(p, ts->server);
-	p->owner = owner;
 	p->uid = 0;
 	p->gid = 0;
-	assert_int_equal(peer_exchange_id(p, 0), NFS4_OK);
-	assert_int_equal(
-		peer_create_session(p, CREATE_SESSION4_FLAG_CONN_BACK_CHAN),
-		NFS4_OK);
-	assert_int_equal(peer_reclaim_complete(p), NFS4_OK);
+	peer_join(p, owner);
 }
 
 static void mount(struct unmount *u)

@@ -12,14 +12,6 @@
 #include "rig.h"
 #include "state/state.h"
 
-#define BIT(n) (UINT32_C(1) << (n))
-#define ENTRIES                                               \
-	(BIT(NOTIFY4_ADD_ENTRY) | BIT(NOTIFY4_REMOVE_ENTRY) | \
-		BIT(NOTIFY4_RENAME_ENTRY) | BIT(NOTIFY4_GFLAG_EXTEND))
-
-/* Long enough for a callback that must not come. */
-#define SILENCE_MS 30
-
 struct scene {
 	struct rig *r;
 	struct peer holder, other;
@@ -27,23 +19,12 @@ struct scene {
 	stateid4 sid;
 };
 
-static void make_dir_777(struct peer *p, const char *name)
-{
-	nfs_argop4 *arg;
-
-	peer_begin(p);
-	ask_root(p);
-	arg = ask_create(p, name, NF4DIR);
-	arg->opcreate.createattrs = ask_attr_u32(p, FATTR4_MODE, 0777);
-	assert_int_equal(peer_call(p), NFS4_OK);
-}
-
 static void begin(struct scene *s, void **state, uint32_t bits)
 {
 	s->r = *state;
 	peer_init(&s->holder, s->r->server, "holder");
 	peer_init(&s->other, s->r->server, "other");
-	make_dir_777(&s->holder, "dir");
+	make_dir_for_all(&s->holder, "dir");
 	s->dir = handle_of(&s->holder, "dir");
 	s->sid = take_dir_delegation(&s->holder, "dir", bits);
 }
@@ -622,24 +603,13 @@ static void dd13_it_does_not_keep_a_client(void **state)
 {
 	struct scene s;
 	struct peer *p;
-	nfs_argop4 *arg;
 
 	begin(&s, state, 0);
 	p = &s.holder;
-	peer_begin_bare(p);
-	arg = peer_add(p, OP_DESTROY_CLIENTID);
-	arg->opdestroy_clientid.dca_clientid = p->clientid;
-	assert_int_equal(peer_call(p), NFS4ERR_CLIENTID_BUSY);
+	assert_int_equal(peer_destroy_clientid(p), NFS4ERR_CLIENTID_BUSY);
 	assert_int_equal(test_stateid(p, s.sid), NFS4_OK);
-	peer_begin_bare(p);
-	arg = peer_add(p, OP_DESTROY_SESSION);
-	memcpy(arg->opdestroy_session.dsa_sessionid, p->session,
-		NFS4_SESSIONID_SIZE);
-	assert_int_equal(peer_call(p), NFS4_OK);
-	peer_begin_bare(p);
-	arg = peer_add(p, OP_DESTROY_CLIENTID);
-	arg->opdestroy_clientid.dca_clientid = p->clientid;
-	assert_int_equal(peer_call(p), NFS4_OK);
+	assert_int_equal(peer_destroy_session(p), NFS4_OK);
+	assert_int_equal(peer_destroy_clientid(p), NFS4_OK);
 	/* Nobody is in the way any more. */
 	assert_int_equal(create_in_dir(&s, &s.other, "x"), NFS4_OK);
 	end(&s);

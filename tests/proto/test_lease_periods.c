@@ -29,10 +29,6 @@ size_t __sanitizer_get_current_allocated_bytes(void);
 #define WARM_UP    8 /* caches and pools fill */
 #define RECORD_MAX (64 * 1024)
 #define DIRS       16
-#define BIT(n)     (UINT32_C(1) << (n))
-#define ENTRIES                                               \
-	(BIT(NOTIFY4_ADD_ENTRY) | BIT(NOTIFY4_REMOVE_ENTRY) | \
-		BIT(NOTIFY4_RENAME_ENTRY) | BIT(NOTIFY4_GFLAG_EXTEND))
 
 /* A courtesy client's day, and the time change values linger. */
 #define LONG_GONE_MS (25ull * 3600 * 1000)
@@ -102,36 +98,15 @@ static nfsstat4 untouch(struct peer *p, int dir, const char *name)
 	return peer_call(p);
 }
 
-static void leave(struct peer *p)
-{
-	nfs_argop4 *arg;
-
-	peer_begin_bare(p);
-	arg = peer_add(p, OP_DESTROY_SESSION);
-	memcpy(arg->opdestroy_session.dsa_sessionid, p->session,
-		NFS4_SESSIONID_SIZE);
-	assert_int_equal(peer_call(p), NFS4_OK);
-	peer_begin_bare(p);
-	arg = peer_add(p, OP_DESTROY_CLIENTID);
-	arg->opdestroy_clientid.dca_clientid = p->clientid;
-	assert_int_equal(peer_call(p), NFS4_OK);
-	peer_fini(p);
-}
-
 /* Each time another instance of its owner. */
 static void arrive(struct peer *p, struct rig *r, const char *owner)
 {
 	static uint32_t instance;
 
 	peer_connect(p, r->server);
-	p->owner = owner;
 	instance++;
 	memcpy(p->verifier, &instance, sizeof(instance));
-	assert_int_equal(peer_exchange_id(p, 0), NFS4_OK);
-	assert_int_equal(
-		peer_create_session(p, CREATE_SESSION4_FLAG_CONN_BACK_CHAN),
-		NFS4_OK);
-	assert_int_equal(peer_reclaim_complete(p), NFS4_OK);
+	peer_join(p, owner);
 }
 
 /* A holder is told of some changes while it lives, and of some not. */
@@ -158,7 +133,7 @@ static void a_lease_period(struct rig *r)
 	peer_fini(&reborn);
 	arrive(&reborn, r, "reborn");
 	hold_dirs(&deaf, others);
-	leave(&polite);
+	peer_leave(&polite);
 	peer_fini(&silent);
 	/* All that hold it fell silent or are deaf: a recall runs out. */
 	assert_int_equal(touch(&writer, 0, "x"), NFS4ERR_DELAY);
@@ -176,7 +151,7 @@ static void a_lease_period(struct rig *r)
 	peer_fini(&writer);
 	arrive(&writer, r, "writer");
 	assert_int_equal(untouch(&writer, 1, "x"), NFS4_OK);
-	leave(&writer);
+	peer_leave(&writer);
 }
 
 static void long_after(struct rig *r)

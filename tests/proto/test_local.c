@@ -20,14 +20,6 @@
 #include "state/state.h"
 #include "store/memory_foreign.h"
 
-#define BIT(n) (UINT32_C(1) << (n))
-#define ENTRIES                                               \
-	(BIT(NOTIFY4_ADD_ENTRY) | BIT(NOTIFY4_REMOVE_ENTRY) | \
-		BIT(NOTIFY4_RENAME_ENTRY) | BIT(NOTIFY4_GFLAG_EXTEND))
-
-/* Long enough for a callback that must not come. */
-#define SILENCE_MS 30
-
 struct scene {
 	struct rig r;
 	struct store *below;

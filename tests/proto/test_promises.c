@@ -17,14 +17,6 @@
 #include "rig.h"
 #include "state/deleg.h"
 
-#define BIT(n) (UINT32_C(1) << (n))
-#define ENTRIES                                               \
-	(BIT(NOTIFY4_ADD_ENTRY) | BIT(NOTIFY4_REMOVE_ENTRY) | \
-		BIT(NOTIFY4_RENAME_ENTRY) | BIT(NOTIFY4_GFLAG_EXTEND))
-
-/* Long enough for a callback that must not come. */
-#define SILENCE_MS 30
-
 struct pair {
 	struct rig *r;
 	struct peer holder, other;

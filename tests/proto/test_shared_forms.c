@@ -14,11 +14,6 @@
 #include "rig.h"
 #include "state/deleg_count.h"
 
-#define BIT(n) (UINT32_C(1) << (n))
-#define ENTRIES                                               \
-	(BIT(NOTIFY4_ADD_ENTRY) | BIT(NOTIFY4_REMOVE_ENTRY) | \
-		BIT(NOTIFY4_RENAME_ENTRY))
-
 /* What a holder asks for; without `classic` it is order-aware. */
 struct terms {
 	const char *path;
@@ -43,8 +38,8 @@ static void hold(struct peer *p, const struct terms *terms)
 		.gdda_notification_types.word[0] = ENTRIES};
 	bitmap4 *types = &wanted.gdda_notification_types;
 
-	if (terms->classic)
-		bitmap4_set(types, NOTIFY4_GFLAG_EXTEND);
+	if (!terms->classic)
+		bitmap4_clear(types, NOTIFY4_GFLAG_EXTEND);
 	bitmap4_set(&wanted.gdda_child_attributes, FATTR4_FILEID);
 	if (terms->handles)
 		bitmap4_set(&wanted.gdda_child_attributes, FATTR4_FILEHANDLE);
