@@ -41,7 +41,7 @@ bench:
 	@[ -f build-bench/build.ninja ] || meson setup build-bench \
 		--buildtype=release -Ddebug=true
 	@ninja -C build-bench heraldd herald tests/perf/create_cost \
-		tests/perf/list_huge
+		tests/perf/list_huge tests/perf/mark_memory
 	@if [ "$$(id -u)" = 0 ]; then sudo=; else sudo='sudo -n'; fi; \
 		$$sudo python3 tests/perf/bench.py $(BENCH)
 

@@ -11,6 +11,8 @@
     create    instructions of CREATE where nobody holds anything
     list      a directory of 1,000,000 entries, listed by 8 clients while
               files are created in it
+    marks     the kernel's memory for 100,000 watched directories, on the
+              file system of /var/tmp
 
 Each one runs against a fresh release build of heraldd on loopback, which
 exports a new directory in memory (/dev/shm, or $HERALD_TEST_DIR): what is
@@ -315,8 +317,16 @@ def list_huge(b) -> None:
           "none", wrong == 0 and not found["listing_error"])
 
 
+def marks(b) -> None:
+    argv = [BUILD / "tests/perf/mark_memory", "/var/tmp", b.scale(100000)]
+    said = run(argv)
+    b.note(argv, said)
+    b.row("marks", "kernel's memory for a watched directory",
+          re.search(r"(\d+ bytes).* each", said)[1], "none", True)
+
+
 BENCHMARKS = {"latency": latency, "holders": holders, "burst": burst,
-              "memory": memory, "create": create, "list": list_huge}
+              "memory": memory, "create": create, "list": list_huge, "marks": marks}
 
 
 def main() -> int:
