@@ -186,27 +186,36 @@ static void rename_(struct actor *a, const struct deed_place *from,
 static void link_(struct actor *a, const struct deed_place *from,
 	const struct deed_place *to)
 {
-	int name = any_name(a);
+	int name = any_name(a), new_name = any_name(a);
 
-	if (a->deeds->link(a->job, from, name_of(a, any_name(a)), to,
-		    name_of(a, name)) == 0)
-		note(LOCAL_NAME, to->inode, name);
+	if (a->deeds->link(a->job, from, name_of(a, name), to,
+		    name_of(a, new_name)) != 0)
+		return;
+	note(LOCAL_NAME, to->inode, new_name);
+	note(LOCAL_LINKED, from->inode, name);
 }
 
 static void write_(struct actor *a, const struct deed_place *at)
 {
-	a->deeds->write(a->job, at, name_of(a, any_name(a)), below(a, 5000));
+	int name = any_name(a);
+
+	if (a->deeds->write(a->job, at, name_of(a, name), below(a, 5000)) == 0)
+		note(LOCAL_WRITTEN, at->inode, name);
 }
 
 static void chmod_(struct actor *a, const struct deed_place *at, bool itself)
 {
 	static const uint32_t modes[] = {0777, 0757, 0737, 0727};
+	int name = any_name(a);
 	uint64_t dir = 0;
 
-	if (a->deeds->chmod(a->job, at, itself ? "" : name_of(a, any_name(a)),
-		    modes[below(a, 4)], &dir) == 0 &&
-		dir)
+	if (a->deeds->chmod(a->job, at, itself ? "" : name_of(a, name),
+		    modes[below(a, 4)], &dir) != 0)
+		return;
+	if (dir)
 		note(LOCAL_SET, dir, -1);
+	if (!itself)
+		note(LOCAL_CHANGED, at->inode, name);
 }
 
 static void act(struct actor *a)

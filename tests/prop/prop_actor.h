@@ -50,9 +50,12 @@ struct local_job {
 };
 
 enum local_deed {
-	LOCAL_NAME,  /* @name of @dir came, went, or is something else */
-	LOCAL_SET,   /* attributes of @dir itself */
-	LOCAL_ENDED, /* a directory may have been removed, in @dir */
+	LOCAL_NAME,    /* @name of @dir came, went, or is something else */
+	LOCAL_SET,     /* attributes of @dir itself */
+	LOCAL_WRITTEN, /* what @dir has under @name was written to, */
+	LOCAL_CHANGED, /* got another mode, */
+	LOCAL_LINKED,  /* or one more name */
+	LOCAL_ENDED,   /* a directory may have been removed, in @dir */
 };
 
 struct local_act {

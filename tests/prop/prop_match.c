@@ -47,6 +47,23 @@ static void show_any(const struct match *m, const struct spy_change *c,
 		show_change(m, &own);
 }
 
+static void show_local(const struct match *m)
+{
+	static const char *const deeds[] = {
+		[LOCAL_NAME] = "came or went",
+		[LOCAL_WRITTEN] = "was written to",
+		[LOCAL_CHANGED] = "got another mode",
+		[LOCAL_LINKED] = "got another name",
+	};
+
+	for (int i = 0; i < ALL_NAMES; i++) {
+		for (unsigned d = 0; d < sizeof(deeds) / sizeof(deeds[0]); d++)
+			if (deeds[d] && actor_did(d, m->h->inode, i))
+				fprintf(stderr, "locally \"%s\" %s\n",
+					m->w->names[i], deeds[d]);
+	}
+}
+
 static void show(const struct match *m)
 {
 	const struct heard *heard = m->heard;
@@ -63,11 +80,7 @@ static void show(const struct match *m)
 		h->returning.seq, h->returned, h->filled, h->settled);
 	for (size_t i = 0; i < spy_count(); i++)
 		show_any(m, spy_at(i), &heard);
-	fprintf(stderr, "others did something to:\n");
-	for (int i = 0; i < ALL_NAMES; i++) {
-		if (actor_did(LOCAL_NAME, h->inode, i))
-			fprintf(stderr, "  \"%s\"\n", m->w->names[i]);
-	}
+	show_local(m);
 	fprintf(stderr, "told:\n");
 	list_for_each_entry(e, &h->events, link) {
 		const struct dircache_change *c = &e->change;
