@@ -301,6 +301,7 @@ static void commit_dir(
 			e = dirholder_event(dc->state, c);
 		tell_all(dc, n, c, e);
 	}
+	dc->by_others = !dc->who;
 	if (c->verifier_moved)
 		tell_moved(dc, n, c);
 	dir_event_put(e);

@@ -64,7 +64,9 @@ static bool was_told_otherwise(const struct hold *h, const struct spy_change *c)
 	if (!fileid_equal(&c->dir, &h->dir) || c->seq <= h->born)
 		return false;
 	if (c->local)
-		return !hold_covers(h, c->kind);
+		return !hold_covers(h, c->kind) ||
+			(c->verifier_moved &&
+				!hold_covers(h, CHANGE_COOKIE_VERIFIER));
 	return is_half_known(h, c);
 }
 
