@@ -213,6 +213,7 @@ struct peer {
 
 struct counts {
 	uint64_t changes, changes_seen;
+	uint64_t fair_changes, fair_changes_seen; /* weather_lets_hold() */
 	uint64_t events[CHANGE_KINDS];
 	uint64_t models, listings, entries, attrs, dir_attrs;
 	uint64_t recalls[RECALL_REASONS];
@@ -248,6 +249,7 @@ struct world {
 	/* Of this phase: recalls by reason, and ends that may have been. */
 	uint64_t recalls_seen[RECALL_REASONS], recalls_maybe;
 	atomic_ullong ops, ops_failed, ops_watched, grants, refusals, returns;
+	atomic_ullong fair_ops, fair_ops_watched;
 	atomic_ullong revoked;
 	atomic_ullong mischief[MISCHIEFS];
 };
@@ -273,6 +275,9 @@ void weather_choose(struct world *w, struct rand_stream *rand);
 
 /* What the server is told of it. */
 void weather_configure(const struct weather *weather, struct state_config *c);
+
+/* Is this weather in which holders keep what they hold, mostly? */
+bool weather_lets_hold(const struct world *w);
 
 /* Does this client misbehave in this phase? */
 bool weather_has(const struct peer *p, enum mischief m);

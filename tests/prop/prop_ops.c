@@ -344,13 +344,19 @@ static void ask_sometimes(struct peer *p)
 void ops_random(struct peer *p)
 {
 	struct op op = {.p = p, .c = p->client};
+	bool watched;
 
 	ask_sometimes(p);
 	random_dir(p, &op.dir);
 	random_dir(p, &op.other);
 	op.name = random_name(p);
 	op.new_name = random_name(p);
-	p->world->ops_watched += hold_is_watched(p, &op.dir);
+	watched = hold_is_watched(p, &op.dir);
+	p->world->ops_watched += watched;
+	if (weather_lets_hold(p->world)) {
+		p->world->fair_ops++;
+		p->world->fair_ops_watched += watched;
+	}
 	run(&op);
 	p->done = spy_seq();
 	p->world->ops++;

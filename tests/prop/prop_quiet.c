@@ -309,6 +309,8 @@ static void end_period(struct world *w, struct peer *p)
 
 static void count_changes(struct world *w, uint64_t made[PEERS])
 {
+	bool fair = weather_lets_hold(w);
+
 	for (size_t i = 0; i < spy_count(); i++) {
 		const struct spy_change *c = spy_at(i);
 
@@ -320,6 +322,8 @@ static void count_changes(struct world *w, uint64_t made[PEERS])
 		made[c->who]++;
 		w->counts.changes++;
 		w->counts.changes_seen += c->seen;
+		w->counts.fair_changes += fair;
+		w->counts.fair_changes_seen += fair && c->seen;
 		w->counts.verifier_moves += c->verifier_moved;
 	}
 }

@@ -204,6 +204,14 @@ void weather_configure(const struct weather *weather, struct state_config *c)
 
 /* ---- asking ---- */
 
+bool weather_lets_hold(const struct world *w)
+{
+	const struct weather *weather = &w->weather;
+
+	return weather->queue_events != 1 && !weather->max_delegs &&
+		!weather->reports_lost;
+}
+
 bool weather_has(const struct peer *p, enum mischief m)
 {
 	return p->world->weather.permille[p->index][m] > 0;
