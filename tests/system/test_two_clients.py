@@ -103,7 +103,7 @@ def unmount(env):
     many = [f"many/{i}" for i in range(MANY)]
     env.run(f"mkdir {env.B}/many {env.B}/pace; cd {env.B}; "
             f"mkdir {' '.join(many)}", 120)
-    env.acquire(env.A, *many)
+    env.acquire(env.A, *many, timeout=400)
     pace = env.work("pace.py", f"{env.B}/pace", stdin=None)
     pace.wait_output("^ready$")
     began = time.monotonic()
