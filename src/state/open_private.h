@@ -13,8 +13,11 @@
 #include "state/owner.h"
 #include "state/stateid.h"
 
-/* How often to look again after an expired client was pushed aside. */
-#define CONFLICT_TRIES 8
+/*
+ * How often to look again after an expired client was pushed aside: a file may
+ * have been open to many when the network went.
+ */
+#define CONFLICT_TRIES 2048
 
 struct open {
 	struct stateid sid;

@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "state/node.h"
 #include "state/open.h"
@@ -414,6 +415,34 @@ static void test_courtesy(void **arg)
 	world_free(w);
 }
 
+#define CROWD 1000
+
+/* All that are in the way go at once, not a few at a time. */
+static void test_a_crowd_of_courtesy_clients(void **arg)
+{
+	struct peer *crowd = calloc(CROWD, sizeof(*crowd)), q;
+	struct world *w = world_new();
+	struct state_stats stats;
+	char name[16];
+
+	for (int i = 0; i < CROWD; i++) {
+		snprintf(name, sizeof(name), "a%d", i);
+		peer_connect(w, &crowd[i], name);
+		open_something(&crowd[i], "f", OPEN4_SHARE_DENY_NONE);
+	}
+	world_advance(w, 5 * LEASE_MS);
+	peer_connect(w, &q, "b");
+	open_something(&q, "f", OPEN4_SHARE_DENY_READ);
+	state_read_stats(w->state, &stats);
+	assert_int_equal(stats.clients, 1);
+	assert_int_equal(stats.opens, 1);
+	for (int i = 0; i < CROWD; i++)
+		peer_drop(&crowd[i]);
+	peer_drop(&q);
+	world_free(w);
+	free(crowd);
+}
+
 static void test_courtesy_is_not_for_ever(void **arg)
 {
 	struct world *w = world_new();
@@ -604,6 +633,7 @@ int main(void)
 		cmocka_unit_test(test_lease_holds_while_running),
 		cmocka_unit_test(test_failed_sequence_renews_nothing),
 		cmocka_unit_test(test_courtesy),
+		cmocka_unit_test(test_a_crowd_of_courtesy_clients),
 		cmocka_unit_test(test_courtesy_is_not_for_ever),
 		cmocka_unit_test(test_destroy),
 		cmocka_unit_test(test_destroy_waits_for_calls),
