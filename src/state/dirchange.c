@@ -286,6 +286,8 @@ static void commit_dir(
 {
 	struct node *n = dc->dir[i];
 	struct dir_event *e = NULL;
+	struct client *who = dc->who;
+	bool moved = c->verifier_moved; /* by us, and not by others before */
 	enum dirside_news news;
 
 	c->before = dc->before[i];
@@ -301,9 +303,11 @@ static void commit_dir(
 			e = dirholder_event(dc->state, c);
 		tell_all(dc, n, c, e);
 	}
+	dc->who = moved ? who : NULL;
 	dc->by_others = !dc->who;
 	if (c->verifier_moved)
 		tell_moved(dc, n, c);
+	dc->who = who;
 	dir_event_put(e);
 }
 

@@ -61,12 +61,3 @@ void diroutside_admit(struct dirchange *dc, const struct dirchange_plan *plan)
 	dirchange_judge_all(dc, 0, plan->kind[0], true);
 	dirchange_begin_values(dc, plan);
 }
-
-void diroutside_note_verifier(
-	const struct told *told, struct dir_change *change)
-{
-	if (!told->verifier || !change->new_verifier)
-		return;
-	change->old_verifier = told->verifier;
-	change->verifier_moved = told->verifier != change->new_verifier;
-}

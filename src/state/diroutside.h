@@ -26,13 +26,6 @@ struct told *diroutside_told(struct dirchange *dc);
 /* As dirchange_admit(), for what has happened; no victim, and never fails. */
 void diroutside_admit(struct dirchange *dc, const struct dirchange_plan *plan);
 
-/*
- * @change has its verifiers from the store. Several changes may lie between
- * them and what was told: moved is what differs from that.
- */
-void diroutside_note_verifier(
-	const struct told *told, struct dir_change *change);
-
 /* Recall (local_change) those of the directory who do not cover @kind. */
 void diroutside_recall_uncovered(struct dirchange *dc, enum change_kind kind);
 

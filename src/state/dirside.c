@@ -269,6 +269,15 @@ static enum dirside_news fit(const struct told *told, struct dir_change *c)
 	}
 }
 
+/* Other changes may lie between what was told and this one. */
+static void fit_verifier(const struct told *told, struct dir_change *c)
+{
+	if (!told->verifier || !c->new_verifier)
+		return;
+	c->old_verifier = told->verifier;
+	c->verifier_moved = told->verifier != c->new_verifier;
+}
+
 /* @c was applied; where cookies are not known its place stays as it is. */
 static void fit_place(const struct told *told, struct dir_change *c)
 {
@@ -304,6 +313,7 @@ enum dirside_news dirside_apply(
 		return DIRSIDE_SAME;
 	if (told->index && !wants_children(n))
 		told_unindex(told);
+	fit_verifier(told, change);
 	news = fit(told, change);
 	if (news == DIRSIDE_NOTHING)
 		told_note_verifier(told, change);

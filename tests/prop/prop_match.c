@@ -273,6 +273,9 @@ static void apply_move(struct match *m, const struct spy_change *c)
 {
 	struct event *e = hears_move(m->h, c) ? next_move(m) : NULL;
 
+	/* With names of others it is told when they are: next_entry(). */
+	if (m->w->options.local && hears_move(m->h, c))
+		return;
 	if (e && e->change.old_verifier == c->old_verifier &&
 		e->change.new_verifier == c->new_verifier) {
 		e->applied = true;
@@ -372,7 +375,9 @@ static struct event *next_entry(
 		if (is_of_entry(e))
 			return e;
 		*at = e->link.next;
-		if (!e->applied && e->change.kind != CHANGE_COOKIE_VERIFIER)
+		if (!e->applied &&
+			(m->w->options.local ||
+				e->change.kind != CHANGE_COOKIE_VERIFIER))
 			apply_attrs(m, e, window);
 	}
 	return NULL;

@@ -79,6 +79,11 @@ static bool was_local(const struct hold *h)
 		return true;
 	if (is_recall_only(h) && actor_did(LOCAL_NAME, h->inode, -1))
 		return true;
+	/* Their names may move cookies that are told with a later change. */
+	if (h->peer->world->options.narrow &&
+		!hold_covers(h, CHANGE_COOKIE_VERIFIER) &&
+		actor_did(LOCAL_NAME, h->inode, -1))
+		return true;
 	for (size_t i = 0; i < spy_count(); i++) {
 		if (was_told_otherwise(h, spy_at(i)))
 			return true;
