@@ -383,6 +383,19 @@ static struct event *next_entry(
 	return NULL;
 }
 
+/* Behind an entry's event, before its client does anything itself. */
+static void next_moves(struct match *m, struct list **at)
+{
+	while (m->w->options.local && *at != &m->h->events) {
+		struct event *e = list_entry(*at, struct event, link);
+
+		if (e->change.kind != CHANGE_COOKIE_VERIFIER)
+			return;
+		*at = e->link.next;
+		apply_attrs(m, e, NULL);
+	}
+}
+
 /* ---- all of it ---- */
 
 static void apply_heard(struct match *m, struct spy_change *c, struct event *e)
@@ -415,6 +428,7 @@ static void apply_run(struct match *m)
 
 				apply_heard(m, c, e);
 				at = e->link.next;
+				next_moves(m, &at);
 				window.n = 0;
 			}
 			heard++;
