@@ -266,15 +266,23 @@ static void dd23_ten_thousand_of_our_own(void **state)
 
 /* ---- more than the kernel tells ---- */
 
-static void make_and_remove_many(void)
-{
-	char name[16];
+/* Renaming is what makes events fastest: far faster than they are gathered. */
+#define EVENTS 20000
+#define FILES  10
 
-	for (int i = 0; i < 20000; i++) {
-		snprintf(name, sizeof(name), "%d", i);
-		touch(name);
-		if (i % 2000)
-			must(unlink(name) == 0);
+static void rename_many_times(void)
+{
+	char from[16] = "walker", to[16];
+
+	touch(from);
+	for (int i = 0; i < EVENTS; i++) {
+		snprintf(to, sizeof(to), "%d", i);
+		must(rename(from, to) == 0);
+		memcpy(from, to, sizeof(from));
+		if (i % (EVENTS / FILES) == 0) {
+			snprintf(to, sizeof(to), "file %d", i);
+			touch(to);
+		}
 	}
 }
 
@@ -285,8 +293,8 @@ static void dd23_the_queue_overflows(void **state)
 	start("", false, "READY 1");
 	HERE(touch("first"));
 	expect_all("/ CREATE first\n");
-	assert_true(foreign_run(scene->host.export, make_and_remove_many));
-	watching_expect_count(&scene->watching, 10);
+	assert_true(foreign_run(scene->host.export, rename_many_times));
+	watching_expect_count(&scene->watching, FILES + 1);
 	assert_int_equal(local().watch.lost, 1);
 	assert_int_equal(recalls(), 0);
 }
