@@ -3,6 +3,7 @@
 
 #include "nfs/errmap.h"
 #include "nfs/idname.h"
+#include "nfs/local.h"
 #include "state/changeattr.h"
 #include "state/childattr.h"
 #include "state/node.h"
@@ -37,19 +38,34 @@ nfsstat4 attrs_fill_change_late(struct nfs_server *server,
 	return NFS4_OK;
 }
 
-void attrs_change_begin(struct attrs_change *change, struct compound *c,
-	const struct fileid *id)
+/* @change knows the compound and the object. */
+static void begin(struct attrs_change *change, bool exact)
 {
+	struct compound *c = change->c;
 	struct state *s = c->server->state;
+	const struct fileid *id = change->id;
 
-	*change = (struct attrs_change){
-		.c = c, .id = id, .node = node_get(s, id)};
+	change->node = node_get(s, id);
 	if (change->node)
-		changeattr_begin_node(
-			change->node, !c->fh.export->local_changes);
+		changeattr_begin_node(change->node, exact);
 	if (childattr_is_watched(s, id))
 		change->has_before = store_getattr(c->fh.export->store, id,
 					     &change->before) == 0;
+}
+
+void attrs_change_begin(struct attrs_change *change, struct compound *c,
+	const struct fileid *id)
+{
+	*change = (struct attrs_change){.c = c, .id = id};
+	begin(change, !c->fh.export->local_changes);
+}
+
+void attrs_change_begin_dir(struct attrs_change *change, struct compound *c,
+	const struct fileid *id)
+{
+	*change = (struct attrs_change){.c = c, .id = id};
+	change->watched = local_begin_change(c->fh.export, id);
+	begin(change, change->watched);
 }
 
 /* Changed, and its ctime cannot be told any more: only the value can move. */
@@ -124,6 +140,8 @@ bool attrs_change_end(
 	else if (change->node)
 		changeattr_abort_node(change->node);
 	node_put(change->node);
+	if (change->watched)
+		local_end_change(change->c->fh.export, change->id);
 	if (known && ret)
 		*ret = now;
 	return known;

@@ -37,6 +37,7 @@ struct attrs_change {
 	struct compound *c;
 	const struct fileid *id; /* borrowed until the end */
 	struct node *node;       /* NULL: out of memory, still correct */
+	bool watched;            /* until the end, see local_begin_change() */
 	bool has_before;         /* somebody wants to know what changes */
 	struct attr before;
 	/* In a change of entries, see struct childattr_change; else NULL. */
@@ -45,6 +46,13 @@ struct attrs_change {
 };
 
 void attrs_change_begin(struct attrs_change *change, struct compound *c,
+	const struct fileid *id);
+
+/*
+ * The same of a directory, whose value can be told from what others do to it
+ * where it can be watched, so that it is given again.
+ */
+void attrs_change_begin_dir(struct attrs_change *change, struct compound *c,
 	const struct fileid *id);
 
 /*

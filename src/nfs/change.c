@@ -58,9 +58,12 @@ struct children {
 };
 
 static void child_begin(struct attrs_change *change, struct name_change *nc,
-	const struct dirchange *dc, const struct fileid *id)
+	const struct dirchange *dc, const struct fileid *id, bool is_dir)
 {
-	attrs_change_begin(change, nc->c, id);
+	if (is_dir)
+		attrs_change_begin_dir(change, nc->c, id);
+	else
+		attrs_change_begin(change, nc->c, id);
 	change->in = dc;
 	change->entry = nc->change;
 }
@@ -71,9 +74,10 @@ static void children_begin(
 	ch->has_victim = nc->has_victim && !nc->victim_is_dir;
 	ch->has_child = nc->child.len != 0;
 	if (ch->has_victim)
-		child_begin(&ch->victim, nc, dc, &nc->victim);
+		child_begin(&ch->victim, nc, dc, &nc->victim, false);
 	if (ch->has_child)
-		child_begin(&ch->child, nc, dc, &nc->child);
+		child_begin(&ch->child, nc, dc, &nc->child,
+			nc->child_type == OBJECT_DIR);
 }
 
 /* What has just been made had no value before: nothing to keep apart. */

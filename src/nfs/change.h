@@ -32,7 +32,7 @@ struct name_change {
 	bool victim_is_dir;
 
 	struct fileid child;         /* made, linked or moved; len 0 = none */
-	enum object_type child_type; /* of what is made */
+	enum object_type child_type; /* of what is made or moved */
 	bool nothing;                /* rename onto itself: no change at all */
 
 	bool exact[2]; /* no foreign change can hide: nfs/local.h */

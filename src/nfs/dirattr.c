@@ -54,7 +54,7 @@ static nfsstat4 apply_inside(struct dirattr_change *dac, struct dirchange *dc)
 
 	if (status != NFS4_OK)
 		return status;
-	attrs_change_begin(&change, c, &c->fh.id);
+	attrs_change_begin_dir(&change, c, &c->fh.id);
 	err = dac->apply(dac);
 	known = attrs_change_end(&change, err == 0, &now);
 	dac->before = before.change;

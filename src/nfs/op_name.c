@@ -223,6 +223,7 @@ static nfsstat4 rename_check(
 	nc->victim = found.victim;
 	nc->victim_is_dir = found.victim_type == OBJECT_DIR;
 	nc->child = found.source;
+	nc->child_type = found.source_type;
 	return NFS4_OK;
 }
 

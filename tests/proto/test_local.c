@@ -580,6 +580,27 @@ static void dd23_changes_are_atomic_where_watched(void **state)
 	assert_false(create(s, "d").atomic);
 }
 
+/* Else whoever has listed it would list it again for nothing. */
+static void dd23_a_moved_directory_keeps_its_value(void **state)
+{
+	struct scene *s = *state;
+	struct peer *p = &s->other;
+	uint64_t value;
+
+	peer_begin(p);
+	ask_path(p, "dir");
+	ask_create(p, "sub", NF4DIR);
+	ask_path(p, "dir");
+	peer_add(p, OP_SAVEFH);
+	ask_rename(p, "sub", "moved");
+	assert_int_equal(peer_call(p), NFS4_OK);
+	value = change_of(p, "dir/moved");
+	assert_true(change_of(p, "dir/moved") == value);
+	memory_foreign_setattr(s->below, &s->dir, n("moved"),
+		&(struct setattr){.mask = SETATTR_MODE, .mode = 0711});
+	assert_true(change_of(p, "dir/moved") != value);
+}
+
 static void dd23_a_mark_that_goes_moves_the_value(void **state)
 {
 	struct scene *s = *state;
@@ -631,6 +652,7 @@ int main(void)
 		CASE(dd23_without_marks_there_is_no_grant),
 		CASE(dd23_marks_go_with_the_last_holder),
 		CASE(dd23_changes_are_atomic_where_watched),
+		CASE(dd23_a_moved_directory_keeps_its_value),
 		CASE(dd23_a_mark_that_goes_moves_the_value),
 		CASE(dd23_lost_reports_move_all_values),
 	};
