@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Another process of this host that changes files: our own changes are not
- * foreign ones. A deed runs in a child and may only use system calls.
+ * foreign ones. What is done so runs in a child and may only use system calls.
  */
 #ifndef TESTS_FOREIGN_H
 #define TESTS_FOREIGN_H
@@ -12,33 +12,38 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* Run @deed in another process, in the directory @where. True: it went well. */
-static inline bool foreign_run(const char *where, void (*deed)(void))
+/* True in another process, in the directory @where, that foreign_end() ends. */
+static inline bool foreign_begin(const char *where, pid_t *pid)
+{
+	*pid = fork();
+	if (*pid == 0 && chdir(where) != 0)
+		_exit(1);
+	return *pid == 0;
+}
+
+/* True: what was done went well. */
+static inline bool foreign_end(pid_t pid)
 {
 	int status;
-	pid_t pid = fork();
 
-	if (pid == 0) {
-		if (chdir(where) != 0)
-			_exit(1);
-		deed();
+	if (pid == 0)
 		_exit(0);
-	}
 	return pid > 0 && waitpid(pid, &status, 0) == pid &&
 		WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
-/* Runs @statement so. */
-#define FOREIGN(where, statement)                              \
-	do {                                                   \
-		void foreign_deed(void)                        \
-		{                                              \
-			statement;                             \
-		}                                              \
-		assert_true(foreign_run(where, foreign_deed)); \
+/* Runs @statement in another process, in the directory @where. */
+#define FOREIGN(where, statement)                         \
+	do {                                              \
+		pid_t foreign_pid;                        \
+                                                          \
+		if (foreign_begin(where, &foreign_pid)) { \
+			statement;                        \
+		}                                         \
+		assert_true(foreign_end(foreign_pid));    \
 	} while (0)
 
-/* In a deed: what fails fails the test. */
+/* In such a statement: what fails fails the test. */
 static inline void must(bool well)
 {
 	if (!well)

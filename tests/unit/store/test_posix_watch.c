@@ -18,6 +18,7 @@
 
 #include <cmocka.h>
 
+#include "foreign.h"
 #include "posix_rig.h"
 #include "testutil.h"
 
@@ -144,67 +145,29 @@ static void plug(bool on)
 
 /* ---- another process ---- */
 
-/* True in another process, at the export's root, that end_foreign() ends. */
-static bool is_foreign(pid_t *pid)
-{
-	*pid = fork();
-	assert_true(*pid >= 0);
-	if (*pid == 0 && chdir(rig.export) != 0)
-		_exit(1);
-	return *pid == 0;
-}
-
-static void end_foreign(pid_t pid)
-{
-	int status;
-
-	if (pid == 0)
-		_exit(0);
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
-}
-
-static void must(bool well)
-{
-	if (!well)
-		_exit(2);
-}
-
-static void touch(const char *path)
-{
-	int fd = open(path, O_CREAT | O_WRONLY, 0644);
-
-	must(fd >= 0);
-	close(fd);
-}
-
 /* Runs @statement in another process, at the export's root. */
-#define FOREIGN(statement)                      \
-	do {                                    \
-		pid_t foreign_pid;              \
-                                                \
-		if (is_foreign(&foreign_pid)) { \
-			statement;              \
-		}                               \
-		end_foreign(foreign_pid);       \
-	} while (0)
+#define HERE(statement) FOREIGN(rig.export, statement)
+
+static void make_sentinel(const char *name)
+{
+	touch(name);
+	must(unlink(name) == 0);
+}
 
 /*
  * All that happened so far has been reported: what is done last, in a
- * directory of its own, is.
+ * directory of its own, is. Its removal may be reported later, so that every
+ * sentinel has a name of its own.
  */
-static void make_sentinel(void)
-{
-	touch("sentinel/s");
-	must(unlink("sentinel/s") == 0);
-}
-
 static void settle(void)
 {
+	static unsigned times;
 	struct fileid id = rig_lookup(&rig, &rig.root, "sentinel");
+	char path[32];
 
-	FOREIGN(make_sentinel());
-	await(OUTSIDE_ENTRY, &id, "s");
+	snprintf(path, sizeof(path), "sentinel/s%u", times++);
+	HERE(make_sentinel(path));
+	await(OUTSIDE_ENTRY, &id, strchr(path, '/') + 1);
 }
 
 /* ---- the rig ---- */
@@ -268,26 +231,26 @@ static void test_entries(void **state)
 	struct report r;
 
 	watch(&d, STORE_WATCH_ENTRIES);
-	FOREIGN(touch("d/f"));
+	HERE(touch("d/f"));
 	await(OUTSIDE_ENTRY, &d, "f");
-	FOREIGN(must(rename("d/f", "d/g") == 0));
+	HERE(must(rename("d/f", "d/g") == 0));
 	r = await(OUTSIDE_RENAME, &d, "f");
 	assert_string_equal(r.new_name, "g");
 	forget();
-	FOREIGN(must(rename("d/g", "e/g") == 0));
+	HERE(must(rename("d/g", "e/g") == 0));
 	await(OUTSIDE_ENTRY, &d, "g");
 	forget();
-	FOREIGN(must(rename("e/g", "d/h") == 0));
+	HERE(must(rename("e/g", "d/h") == 0));
 	await(OUTSIDE_ENTRY, &d, "h");
-	FOREIGN(must(link("d/h", "d/i") == 0));
+	HERE(must(link("d/h", "d/i") == 0));
 	await(OUTSIDE_ENTRY, &d, "i");
 	forget();
-	FOREIGN(must(unlink("d/h") == 0));
+	HERE(must(unlink("d/h") == 0));
 	await(OUTSIDE_ENTRY, &d, "h");
-	FOREIGN(must(mkdir("d/sub", 0700) == 0));
+	HERE(must(mkdir("d/sub", 0700) == 0));
 	await(OUTSIDE_ENTRY, &d, "sub");
 	forget();
-	FOREIGN(must(rmdir("d/sub") == 0));
+	HERE(must(rmdir("d/sub") == 0));
 	await(OUTSIDE_ENTRY, &d, "sub");
 	assert_false(was_heard(OUTSIDE_ENTRY, &e, "g"));
 }
@@ -300,9 +263,9 @@ static void test_names_of_any_length(void **state)
 	/* What does not fit in a report's record here is cut by the ear. */
 	watch(&d, STORE_WATCH_ENTRIES);
 	snprintf(path, sizeof(path), "d/%062d", 7);
-	FOREIGN(touch(path));
+	HERE(touch(path));
 	await(OUTSIDE_ENTRY, &d, path + 2);
-	FOREIGN(touch("d/\n \xff"));
+	HERE(touch("d/\n \xff"));
 	await(OUTSIDE_ENTRY, &d, "\n \xff");
 }
 
@@ -311,22 +274,14 @@ static void test_the_directory_itself(void **state)
 	struct fileid d = make_dir("d");
 
 	watch(&d, STORE_WATCH_ENTRIES);
-	FOREIGN(must(chmod("d", 0700) == 0));
+	HERE(must(chmod("d", 0700) == 0));
 	await(OUTSIDE_OBJECT, &d, "");
 	forget();
-	FOREIGN(must(chown("d", 1000, 1000) == 0));
+	HERE(must(chown("d", 1000, 1000) == 0));
 	await(OUTSIDE_OBJECT, &d, "");
 	forget();
-	FOREIGN(must(utimensat(AT_FDCWD, "d", NULL, 0) == 0));
+	HERE(must(utimensat(AT_FDCWD, "d", NULL, 0) == 0));
 	await(OUTSIDE_OBJECT, &d, "");
-}
-
-static void write_to(const char *path)
-{
-	int fd = open(path, O_WRONLY);
-
-	must(fd >= 0 && write(fd, "x", 1) == 1);
-	close(fd);
 }
 
 static void test_children(void **state)
@@ -336,26 +291,26 @@ static void test_children(void **state)
 	f = rig_make(&rig, &d, "f", OBJECT_FILE, 0);
 	sub = rig_make(&rig, &d, "sub", OBJECT_DIR, 0);
 	watch(&d, STORE_WATCH_ENTRIES);
-	FOREIGN(write_to("d/f"));
+	HERE(write_to("d/f"));
 	settle();
 	assert_false(was_heard(OUTSIDE_OBJECT, &f, ""));
 	watch(&d, STORE_WATCH_CHILDREN);
-	FOREIGN(write_to("d/f"));
+	HERE(write_to("d/f"));
 	await(OUTSIDE_OBJECT, &f, "");
 	forget();
-	FOREIGN(must(chmod("d/f", 0600) == 0));
+	HERE(must(chmod("d/f", 0600) == 0));
 	await(OUTSIDE_OBJECT, &f, "");
 	forget();
-	FOREIGN(must(utimensat(AT_FDCWD, "d/f", NULL, 0) == 0));
+	HERE(must(utimensat(AT_FDCWD, "d/f", NULL, 0) == 0));
 	await(OUTSIDE_OBJECT, &f, "");
-	FOREIGN(must(chmod("d/sub", 0700) == 0));
+	HERE(must(chmod("d/sub", 0700) == 0));
 	await(OUTSIDE_OBJECT, &sub, "");
 	/* Not any more. */
 	store_unwatch(rig.store, &d, STORE_WATCH_CHILDREN);
 	settle();
 	forget();
-	FOREIGN(write_to("d/f"));
-	FOREIGN(touch("d/g"));
+	HERE(write_to("d/f"));
+	HERE(touch("d/g"));
 	settle();
 	assert_false(was_heard(OUTSIDE_OBJECT, &f, ""));
 	assert_true(was_heard(OUTSIDE_ENTRY, &d, "g"));
@@ -369,13 +324,13 @@ static void test_hard_links(void **state)
 	make_dir("e");
 	f = rig_make(&rig, &d, "f", OBJECT_FILE, 0);
 	watch(&d, STORE_WATCH_CHILDREN);
-	FOREIGN(must(link("d/f", "e/g") == 0));
+	HERE(must(link("d/f", "e/g") == 0));
 	watch(&f, STORE_WATCH_OBJECT);
-	FOREIGN(write_to("e/g"));
+	HERE(write_to("e/g"));
 	await(OUTSIDE_OBJECT, &f, "");
 	settle();
 	forget();
-	FOREIGN(must(unlink("e/g") == 0));
+	HERE(must(unlink("e/g") == 0));
 	await(OUTSIDE_OBJECT, &f, "");
 	store_unwatch(rig.store, &f, STORE_WATCH_OBJECT);
 	assert_int_equal(
@@ -388,14 +343,14 @@ static void test_removed(void **state)
 	struct fileid sub = rig_make(&rig, &d, "sub", OBJECT_DIR, 0);
 
 	watch(&sub, STORE_WATCH_END);
-	FOREIGN(must(rmdir("d/sub") == 0));
+	HERE(must(rmdir("d/sub") == 0));
 	await(OUTSIDE_ENDED, &sub, "");
 	assert_int_equal(
 		store_watch(rig.store, &sub, STORE_WATCH_END), -ESTALE);
 	store_unwatch(rig.store, &sub, STORE_WATCH_END);
 	/* Overwritten: it tells by its attributes only. */
 	watch(&e, STORE_WATCH_END);
-	FOREIGN(must(rename("d", "e") == 0));
+	HERE(must(rename("d", "e") == 0));
 	await(OUTSIDE_OBJECT, &e, "");
 	store_unwatch(rig.store, &e, STORE_WATCH_END);
 }
@@ -409,12 +364,12 @@ static void test_removed_from_another_place(void **state)
 	make_dir("b");
 	watch(&sub, STORE_WATCH_END);
 	assert_int_equal(stats().marks, marks + 2);
-	FOREIGN(must(rename("a/sub", "b/sub") == 0));
+	HERE(must(rename("a/sub", "b/sub") == 0));
 	await(OUTSIDE_MOVED, &sub, "");
 	watch(&sub, STORE_WATCH_END);
 	store_unwatch(rig.store, &sub, STORE_WATCH_END);
 	assert_int_equal(stats().marks, marks + 2);
-	FOREIGN(must(rmdir("b/sub") == 0));
+	HERE(must(rmdir("b/sub") == 0));
 	await(OUTSIDE_ENDED, &sub, "");
 	store_unwatch(rig.store, &sub, STORE_WATCH_END);
 	assert_int_equal(stats().marks, marks);
@@ -445,7 +400,7 @@ static void remove_export(void)
 static void test_the_root_removed(void **state)
 {
 	watch(&rig.root, STORE_WATCH_END);
-	FOREIGN(remove_export());
+	HERE(remove_export());
 	await(OUTSIDE_ENDED, &rig.root, "");
 	assert_int_equal(mkdir(rig.export, 0700), 0);
 }
@@ -490,14 +445,14 @@ static void test_kept_until_room_is_needed(void **state)
 	store_unwatch(rig.store, &d[0], STORE_WATCH_ENTRIES);
 	store_unwatch(rig.store, &d[1], STORE_WATCH_ENTRIES);
 	assert_int_equal(stats().marks, 3);
-	FOREIGN(touch("d0/f"));
+	HERE(touch("d0/f"));
 	await(OUTSIDE_ENTRY, &d[0], "f");
 	watch(&d[1], STORE_WATCH_ENTRIES);
 	watch(&d[3], STORE_WATCH_ENTRIES);
 	await(OUTSIDE_UNWATCHED, &d[0], "");
 	assert_int_equal(stats().marks, 3);
-	FOREIGN(touch("d0/g"));
-	FOREIGN(touch("d3/g"));
+	HERE(touch("d0/g"));
+	HERE(touch("d3/g"));
 	await(OUTSIDE_ENTRY, &d[3], "g");
 	assert_false(was_heard(OUTSIDE_ENTRY, &d[0], "g"));
 }
@@ -526,8 +481,8 @@ static void test_overflow(void **state)
 	d = make_dir("d");
 	watch(&d, STORE_WATCH_ENTRIES);
 	plug(true);
-	FOREIGN(touch("d/first"));
-	FOREIGN(make_many());
+	HERE(touch("d/first"));
+	HERE(make_many());
 	plug(false);
 	await(OUTSIDE_LOST, NULL, "");
 	assert_int_equal(stats().lost, 1);
@@ -542,7 +497,7 @@ static void test_gone(void **state)
 	f = rig_make(&rig, &d, "f", OBJECT_FILE, 0);
 	watch(&d, STORE_WATCH_ENTRIES);
 	watch(&f, STORE_WATCH_OBJECT);
-	FOREIGN(must(unlink("d/f") == 0 && rmdir("d") == 0));
+	HERE(must(unlink("d/f") == 0 && rmdir("d") == 0));
 	store_unwatch(rig.store, &f, STORE_WATCH_OBJECT);
 	store_unwatch(rig.store, &d, STORE_WATCH_ENTRIES);
 	store_unwatch(rig.store, &d, STORE_WATCH_ENTRIES);
@@ -558,7 +513,7 @@ static void test_observed_no_more(void **state)
 	watch(&d, STORE_WATCH_ENTRIES);
 	assert_int_equal(store_observe(rig.store, NULL), 0);
 	fds = rig_count_fds();
-	FOREIGN(touch("d/f"));
+	HERE(touch("d/f"));
 	assert_int_equal(
 		store_watch(rig.store, &d, STORE_WATCH_ENTRIES), -EOPNOTSUPP);
 	store_unwatch(rig.store, &d, STORE_WATCH_ENTRIES);
