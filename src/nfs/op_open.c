@@ -186,14 +186,29 @@ static nfsstat4 exclusive_retry(struct open_job *job)
 	return NFS4_OK;
 }
 
+/* UNCHECKED4 of an existing file: only a size of 0 means anything. */
+static bool truncates(const struct open_job *job)
+{
+	return !job->created && !job->new.exclusive &&
+		(job->new.attr.mask &SETATTR_SIZE) && job->new.attr.size == 0;
+}
+
+/* To empty a file is to write it, whatever it is opened for. */
+static uint32_t needed_access(const struct open_job *job)
+{
+	uint32_t more = truncates(job) ? OPEN4_SHARE_ACCESS_WRITE : 0;
+
+	return job->access | more;
+}
+
 static nfsstat4 check_permission(struct open_job *job)
 {
-	uint32_t may = 0;
+	uint32_t access = needed_access(job), may = 0;
 	int err;
 
-	if (job->access & OPEN4_SHARE_ACCESS_READ)
+	if (access & OPEN4_SHARE_ACCESS_READ)
 		may |= STORE_MAY_READ;
-	if (job->access & OPEN4_SHARE_ACCESS_WRITE)
+	if (access & OPEN4_SHARE_ACCESS_WRITE)
 		may |= STORE_MAY_WRITE;
 	if ((may & STORE_MAY_WRITE) && job->c->fh.export->read_only)
 		return NFS4ERR_ROFS;
@@ -249,15 +264,13 @@ static nfsstat4 find_file(struct open_job *job)
 
 /* ---- the open itself ---- */
 
-/* UNCHECKED4 of an existing file: only a size of 0 means anything. */
 static nfsstat4 truncate_existing(struct open_job *job)
 {
 	struct setattr set = {.mask = SETATTR_SIZE, .size = 0};
 	struct attrs_change change;
 	int err;
 
-	if (job->created || !(job->new.attr.mask &SETATTR_SIZE) ||
-		job->new.attr.size != 0)
+	if (!truncates(job))
 		return NFS4_OK;
 	attrs_change_begin(&change, job->c, &job->file);
 	err = store_setattr(
@@ -271,46 +284,36 @@ static nfsstat4 truncate_existing(struct open_job *job)
 
 /*
  * The file may have lost its last name between the look-up and the grant; then
- * nothing keeps it, and the open is taken back (see change.c, pin_victim). One
- * that the owner had before keeps the file, and must not go for that.
+ * nothing keeps it (see change.c, pin_victim).
  */
-static nfsstat4 still_there(struct open_job *job)
+static nfsstat4 keep(struct open_job *job, struct node *node)
 {
-	struct stateid *sid;
-	stateid4 closed;
-	nfsstat4 status;
-
-	if (job->ok->stateid.seqid != 1)
-		return NFS4_OK;
-	status = errmap_status(store_probe(job->store, &job->file));
-	if (status == NFS4_OK)
-		return NFS4_OK;
-	if (stateid_lookup(job->c->client, &job->ok->stateid, STATEID_OPEN,
-		    &sid) == NFS4_OK) {
-		open_close(sid, &closed);
-		stateid_put(sid);
-	}
-	return status;
+	if (!job->pinned)
+		return errmap_status(store_probe(job->store, &job->file));
+	keep_while_open(job, node);
+	return NFS4_OK;
 }
 
+/*
+ * The file is changed last, when nothing but that can fail any more, and by
+ * who keeps others from what a writer is in the way of.
+ */
 static nfsstat4 grant(struct open_job *job, struct node *node)
 {
-	const struct xdr_opaque *owner = &job->args->owner.owner;
-	struct client *client = job->c->client;
-	nfsstat4 status =
-		open_check(client, node, owner, job->access, job->deny);
+	struct open_try try;
+	nfsstat4 status = open_begin(job->c->client, node,
+		&job->args->owner.owner, needed_access(job), job->deny, &try);
 
+	if (status != NFS4_OK)
+		return status;
+	status = keep(job, node);
 	if (status == NFS4_OK)
 		status = truncate_existing(job);
 	if (status == NFS4_OK)
-		status = open_grant(client, node, owner, job->access, job->deny,
-			&job->ok->stateid);
-	if (status != NFS4_OK)
-		return status;
-	if (!job->pinned)
-		return still_there(job);
-	keep_while_open(job, node);
-	return NFS4_OK;
+		return open_commit(
+			&try, job->access, job->deny, &job->ok->stateid);
+	open_abort(&try);
+	return status;
 }
 
 static nfsstat4 grant_on_node(struct open_job *job)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "state/open.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -50,8 +51,8 @@ static struct open *find_conflict_locked(
 
 	list_for_each_entry(o, &n->opens, on_node) {
 		if (o->owner != want->owner &&
-			policy_open_conflict(
-				want->access, want->deny, o->access, o->deny))
+			policy_open_conflict(want->access, want->deny,
+				o->held_access, o->held_deny))
 			return o;
 	}
 	return NULL;
@@ -106,14 +107,19 @@ static struct open *find_own_locked(struct node *n, const struct owner *owner)
 	return NULL;
 }
 
-static void add_share_locked(struct open *o, const struct share *want)
+/* What @o's sets of pairs come to. */
+static void sum_shares_locked(struct open *o)
 {
-	o->pairs |= policy_open_pair(want->access, want->deny);
-	o->access |= want->access;
-	o->deny |= want->deny;
+	uint32_t access, deny;
+
+	policy_open_union(o->pairs, &access, &deny);
+	o->access = access;
+	policy_open_union(o->pairs | o->tried, &access, &deny);
+	o->held_access = access;
+	o->held_deny = deny;
 }
 
-static nfsstat4 insert_locked(struct open *o, const struct share *want)
+static nfsstat4 insert_locked(struct open *o)
 {
 	struct client *c = o->sid.client;
 	struct state *s = c->state;
@@ -124,32 +130,42 @@ static nfsstat4 insert_locked(struct open *o, const struct share *want)
 		return NFS4ERR_DELAY; /* the client has ended */
 	list_add_tail(&o->sid.node->opens, &o->on_node);
 	counter_add(&s->count_opens, 1);
-	add_share_locked(o, want);
 	return NFS4_OK;
 }
 
-/* Upgrade the owner's open, or make @fresh one. Under the node's lock. */
-static nfsstat4 grant_locked(
-	struct open *fresh, const struct share *want, stateid4 *ret)
+/* On the owner's open, or on @fresh, which becomes it. */
+static nfsstat4 try_locked(
+	struct open *fresh, const struct share *want, struct open_try *ret)
 {
 	struct open *o = find_own_locked(fresh->sid.node, want->owner);
-	nfsstat4 status;
+	nfsstat4 status = NFS4_OK;
 
-	if (o) {
-		add_share_locked(o, want);
-		stateid_advance_locked(&o->sid);
-		stateid_to_wire(&o->sid, ret);
-		return NFS4_OK;
+	if (!o) {
+		o = fresh;
+		status = insert_locked(fresh);
 	}
-	status = insert_locked(fresh, want);
-	if (status == NFS4_OK)
-		stateid_to_wire(&fresh->sid, ret);
-	return status;
+	if (status != NFS4_OK)
+		return status;
+	o->tries++;
+	o->tried |= policy_open_pair(want->access, want->deny);
+	sum_shares_locked(o);
+	stateid_ref(&o->sid);
+	ret->open = o;
+	return NFS4_OK;
 }
 
-nfsstat4 open_grant(struct client *client, struct node *node,
+/* One less; with the last one goes what was not granted. */
+static void end_try_locked(struct open *o)
+{
+	assert(o->tries > 0);
+	if (--o->tries == 0)
+		o->tried = 0;
+	sum_shares_locked(o);
+}
+
+nfsstat4 open_begin(struct client *client, struct node *node,
 	const struct xdr_opaque *owner, uint32_t access, uint32_t deny,
-	stateid4 *ret)
+	struct open_try *ret)
 {
 	struct share want = {.access = access, .deny = deny};
 	struct open *fresh;
@@ -162,26 +178,39 @@ nfsstat4 open_grant(struct client *client, struct node *node,
 		return NFS4ERR_DELAY;
 	want.owner = fresh->owner;
 	if (lock_without_conflict(node, &want, &status)) {
-		status = grant_locked(fresh, &want, ret);
+		status = try_locked(fresh, &want, ret);
 		lock_release(&node->lock);
 	}
 	stateid_put(&fresh->sid);
 	return status;
 }
 
-nfsstat4 open_check(struct client *client, struct node *node,
-	const struct xdr_opaque *owner, uint32_t access, uint32_t deny)
+/* The first grant of a stateid has the seqid it was made with. */
+static void grant_locked(
+	struct open *o, uint32_t access, uint32_t deny, stateid4 *ret)
 {
-	struct owner *own = owner_find(client, OWNER_OPEN, owner);
-	struct share want = {.owner = own, .access = access, .deny = deny};
-	nfsstat4 status = NFS4_OK;
+	if (o->pairs)
+		stateid_advance_locked(&o->sid);
+	o->pairs |= policy_open_pair(access, deny);
+	stateid_to_wire(&o->sid, ret);
+}
 
-	if (!is_valid_share(access, deny))
-		status = NFS4ERR_INVAL;
-	else if (lock_without_conflict(node, &want, &status))
-		lock_release(&node->lock);
-	owner_put(own);
-	return status;
+nfsstat4 open_commit(
+	struct open_try *t, uint32_t access, uint32_t deny, stateid4 *ret)
+{
+	struct open *o = t->open;
+	struct node *n = o->sid.node;
+	bool closed;
+
+	assert(is_valid_share(access, deny));
+	lock_acquire(&n->lock);
+	closed = list_empty(&o->on_node);
+	if (!closed)
+		grant_locked(o, access, deny, ret);
+	end_try_locked(o);
+	lock_release(&n->lock);
+	stateid_put(&o->sid);
+	return closed ? NFS4ERR_DELAY : NFS4_OK;
 }
 
 nfsstat4 open_check_anonymous(
@@ -214,8 +243,7 @@ nfsstat4 open_downgrade(
 	if (!policy_open_downgrade(o->pairs, access, deny))
 		return NFS4ERR_INVAL;
 	o->pairs = policy_open_within(o->pairs, access, deny);
-	o->access = access;
-	o->deny = deny;
+	sum_shares_locked(o);
 	stateid_advance_locked(sid);
 	stateid_to_wire(sid, ret);
 	return NFS4_OK;
@@ -303,6 +331,27 @@ void open_end(struct stateid *sid)
 	lock_release(&sid->node->lock);
 	if (first)
 		finish_close(o);
+}
+
+/* Nothing granted, and nobody left who may be: as if it had never been. */
+static bool is_unused_locked(const struct open *o)
+{
+	return o->tries == 0 && o->pairs == 0;
+}
+
+void open_abort(struct open_try *t)
+{
+	struct open *o = t->open;
+	struct node *n = o->sid.node;
+	bool ends;
+
+	lock_acquire(&n->lock);
+	end_try_locked(o);
+	ends = is_unused_locked(o) && detach_locked(o);
+	lock_release(&n->lock);
+	if (ends)
+		finish_close(o);
+	stateid_put(&o->sid);
 }
 
 uint32_t open_access(const struct stateid *sid)

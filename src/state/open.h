@@ -12,20 +12,31 @@
 
 struct open;
 
-/*
- * Open @node for @owner of @client with @access and @deny
- * (OPEN4_SHARE_ACCESS_*, DENY_*). An open of the same owner on the same node
- * is upgraded: same stateid, next seqid. SHARE_DENIED on a conflict (a client
- * whose lease is over is ended instead), DELAY without memory, SERVERFAULT at
- * the limit (RESOURCE is not an error of 4.1).
- */
-nfsstat4 open_grant(struct client *client, struct node *node,
-	const struct xdr_opaque *owner, uint32_t access, uint32_t deny,
-	stateid4 *ret);
+/* An OPEN that is neither granted nor given up; filled in by open_begin(). */
+struct open_try {
+	struct open *open; /* a reference to its sid */
+};
 
-/* Would open_grant() conflict? For checking before a file is truncated. */
-nfsstat4 open_check(struct client *client, struct node *node,
-	const struct xdr_opaque *owner, uint32_t access, uint32_t deny);
+/*
+ * Open @node for @owner of @client, in two steps, because what can fail once
+ * the share is taken (a truncation) must leave nothing behind.
+ *
+ * begin keeps others from what conflicts with @access and @deny
+ * (OPEN4_SHARE_ACCESS_*, DENY_*); to the owner nothing has happened yet. On
+ * NFS4_OK commit or abort must follow. SHARE_DENIED on a conflict (a client
+ * whose lease is over is ended instead), DELAY without memory, SERVERFAULT at
+ * the limit (RESOURCE is not an error of 4.1), INVAL.
+ *
+ * commit grants @access and @deny, which are not more than what was begun. An
+ * open that the owner had on the node is upgraded: same stateid, next seqid.
+ * DELAY: the owner closed it meanwhile, or the client has ended.
+ */
+nfsstat4 open_begin(struct client *client, struct node *node,
+	const struct xdr_opaque *owner, uint32_t access, uint32_t deny,
+	struct open_try *ret);
+nfsstat4 open_commit(
+	struct open_try *t, uint32_t access, uint32_t deny, stateid4 *ret);
+void open_abort(struct open_try *t);
 
 /* OPEN_DOWNGRADE (18.18): INVAL unless a subset that was opened so. */
 nfsstat4 open_downgrade(

@@ -24,9 +24,12 @@ struct open {
 	struct list on_node;     /* node->opens; empty: closed */
 	struct list lock_states; /* struct lock_state.on_open */
 	struct owner *owner;     /* a reference */
-	uint16_t pairs;          /* see policy_open.h */
-	_Atomic uint8_t access;  /* read without the lock, too */
-	uint8_t deny;
+	uint16_t pairs;         /* granted, see policy_open.h; 0: nothing yet */
+	uint16_t tried;         /* of those who are between begin and end ... */
+	uint16_t tries;         /* ... and how many they are */
+	_Atomic uint8_t access; /* of `pairs`; read without the lock, too */
+	uint8_t held_access;    /* of both: what others must not conflict */
+	uint8_t held_deny;      /* with */
 };
 
 /* One lock owner's locks under one open. */

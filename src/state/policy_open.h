@@ -21,6 +21,19 @@ static inline bool policy_open_conflict(
 	return (access & has_deny) || (deny & has_access);
 }
 
+/* All that a set of pairs asks for together. */
+static inline void policy_open_union(
+	uint16_t pairs, uint32_t *access, uint32_t *deny)
+{
+	*access = *deny = 0;
+	for (uint32_t i = 0; i < 16; i++) {
+		if (pairs >> i & 1) {
+			*access |= i / 4;
+			*deny |= i % 4;
+		}
+	}
+}
+
 /* Those pairs of @pairs that ask for no more than @access and @deny. */
 static inline uint16_t policy_open_within(
 	uint16_t pairs, uint32_t access, uint32_t deny)
@@ -44,14 +57,9 @@ static inline bool policy_open_downgrade(
 	uint16_t pairs, uint32_t access, uint32_t deny)
 {
 	uint16_t within = policy_open_within(pairs, access, deny);
-	uint32_t all_access = 0, all_deny = 0;
+	uint32_t all_access, all_deny;
 
-	for (uint32_t i = 0; i < 16; i++) {
-		if (within >> i & 1) {
-			all_access |= i / 4;
-			all_deny |= i % 4;
-		}
-	}
+	policy_open_union(within, &all_access, &all_deny);
 	return access != 0 && all_access == access && all_deny == deny;
 }
 

@@ -43,7 +43,7 @@ static void open_file(
 
 	*l = (struct locker){.peer = p, .owner = owner};
 	assert_int_equal(
-		open_grant(p->client, n, &bytes, access, 0, &wire), NFS4_OK);
+		open_at_once(p->client, n, &bytes, access, 0, &wire), NFS4_OK);
 	l->open = look_up(p, &wire);
 	node_put(n);
 }

@@ -312,7 +312,7 @@ static void open_something(struct peer *p, const char *name, uint32_t deny)
 	struct xdr_opaque owner = bytes_of("owner");
 	stateid4 sid;
 
-	assert_int_equal(open_grant(p->client, n, &owner,
+	assert_int_equal(open_at_once(p->client, n, &owner,
 				 OPEN4_SHARE_ACCESS_READ, deny, &sid),
 		NFS4_OK);
 	node_put(n);

@@ -111,8 +111,8 @@ static void open_something(struct peer *p)
 
 	if (!n)
 		return;
-	if (ok(open_grant(p->client, n, &owner, 1, 0, &wire)) &&
-		ok(open_grant(p->client, n, &owner, 2, 0, &wire)))
+	if (ok(open_at_once(p->client, n, &owner, 1, 0, &wire)) &&
+		ok(open_at_once(p->client, n, &owner, 2, 0, &wire)))
 		lock_something(p, &wire);
 	node_put(n);
 }

@@ -86,7 +86,8 @@ static nfsstat4 try_open(struct peer *p, const char *file, const char *owner,
 	struct fileid id = file_named(file);
 	struct node *n = node_get(p->w->state, &id);
 	struct xdr_opaque bytes = bytes_of(owner);
-	nfsstat4 status = open_grant(p->client, n, &bytes, access, deny, wire);
+	nfsstat4 status =
+		open_at_once(p->client, n, &bytes, access, deny, wire);
 
 	node_put(n);
 	return status;
@@ -162,8 +163,6 @@ static void test_share_conflicts(void **arg)
 	struct world *w = world_new();
 	struct peer p, q;
 	struct fileid id = file_named("f"), none = file_named("none");
-	struct xdr_opaque o1 = bytes_of("o1"), o2 = bytes_of("o2");
-	struct node *n;
 	stateid4 wire;
 
 	peer_connect(w, &p, "a");
@@ -181,13 +180,6 @@ static void test_share_conflicts(void **arg)
 	assert_int_equal(try_open(&p, "f", "o", 0, NONE, &wire), NFS4ERR_INVAL);
 	assert_int_equal(try_open(&p, "f", "o", 4, NONE, &wire), NFS4ERR_INVAL);
 	assert_int_equal(try_open(&p, "f", "o", R, 4, &wire), NFS4ERR_INVAL);
-	n = node_find(w->state, &id);
-	assert_int_equal(open_check(p.client, n, &o1, W, NONE), NFS4_OK);
-	assert_int_equal(
-		open_check(p.client, n, &o2, W, NONE), NFS4ERR_SHARE_DENIED);
-	assert_int_equal(
-		open_check(q.client, n, &o1, W, NONE), NFS4ERR_SHARE_DENIED);
-	node_put(n);
 	assert_int_equal(open_check_anonymous(w->state, &id, R), NFS4_OK);
 	assert_int_equal(
 		open_check_anonymous(w->state, &id, W), NFS4ERR_LOCKED);
@@ -271,6 +263,124 @@ static void test_limit(void **arg)
 	assert_int_equal(try_open(&p, "g", "o", W, NONE, &wire), NFS4_OK);
 	peer_drop(&p);
 	world_stop(&w);
+}
+
+/* ---- between begin and end ---- */
+
+static struct open_try begin(
+	struct peer *p, const char *owner, uint32_t access, uint32_t deny)
+{
+	struct fileid id = file_named("f");
+	struct node *n = node_get(p->w->state, &id);
+	struct xdr_opaque bytes = bytes_of(owner);
+	struct open_try try;
+
+	assert_int_equal(
+		open_begin(p->client, n, &bytes, access, deny, &try), NFS4_OK);
+	node_put(n);
+	return try;
+}
+
+/* Others are kept out at once; what is granted may be less. */
+static void test_begun_and_granted(void **arg)
+{
+	struct world *w = world_new();
+	struct open_try try;
+	struct stateid *sid;
+	struct peer p, q;
+	stateid4 wire;
+
+	peer_connect(w, &p, "a");
+	peer_connect(w, &q, "b");
+	try = begin(&p, "o", RW, NONE);
+	assert_int_equal(
+		try_open(&q, "f", "o", R, W, &wire), NFS4ERR_SHARE_DENIED);
+	assert_int_equal(open_commit(&try, R, NONE, &wire), NFS4_OK);
+	assert_int_equal(wire.seqid, 1);
+	sid = look_up(&p, &wire);
+	assert_int_equal(open_access(sid), R);
+	stateid_put(sid);
+	assert_int_equal(try_open(&q, "f", "o", R, W, &wire), NFS4_OK);
+	peer_drop(&p);
+	peer_drop(&q);
+	world_free(w);
+}
+
+static void test_given_up(void **arg)
+{
+	struct world *w = world_new();
+	struct open_try try;
+	struct stateid *sid;
+	struct peer p, q;
+	stateid4 wire;
+
+	peer_connect(w, &p, "a");
+	peer_connect(w, &q, "b");
+	try = begin(&p, "o", RW, RW);
+	assert_int_equal(opens(w), 1);
+	open_abort(&try);
+	assert_int_equal(opens(w), 0);
+	assert_int_equal(p.client->opens, 0);
+	assert_int_equal(try_open(&q, "f", "o", R, NONE, &wire), NFS4_OK);
+	/* What the owner had before stays, seqid and all. */
+	assert_int_equal(try_open(&p, "f", "o", R, NONE, &wire), NFS4_OK);
+	try = begin(&p, "o", W, NONE);
+	open_abort(&try);
+	sid = look_up(&p, &wire);
+	assert_int_equal(open_access(sid), R);
+	stateid_put(sid);
+	assert_int_equal(try_open(&q, "f", "o2", R, W, &wire), NFS4_OK);
+	peer_drop(&p);
+	peer_drop(&q);
+	world_free(w);
+}
+
+/* Two of one owner at a time share one open, which the last one ends. */
+static void test_tried_twice(void **arg)
+{
+	struct world *w = world_new();
+	struct open_try one, two;
+	stateid4 wire;
+	struct peer p;
+
+	peer_connect(w, &p, "a");
+	one = begin(&p, "o", R, NONE);
+	two = begin(&p, "o", W, NONE);
+	open_abort(&one);
+	assert_int_equal(open_commit(&two, W, NONE, &wire), NFS4_OK);
+	assert_int_equal(wire.seqid, 1);
+	one = begin(&p, "o2", R, NONE);
+	two = begin(&p, "o2", R, NONE);
+	assert_int_equal(opens(w), 2);
+	open_abort(&two);
+	assert_int_equal(opens(w), 2);
+	open_abort(&one);
+	assert_int_equal(opens(w), 1);
+	peer_drop(&p);
+	world_free(w);
+}
+
+static void test_closed_meanwhile(void **arg)
+{
+	struct world *w = world_new();
+	struct open_try try;
+	struct stateid *sid;
+	stateid4 wire, closed;
+	struct peer p;
+
+	peer_connect(w, &p, "a");
+	assert_int_equal(try_open(&p, "f", "o", R, NONE, &wire), NFS4_OK);
+	try = begin(&p, "o", W, NONE);
+	sid = look_up(&p, &wire);
+	assert_int_equal(open_close(sid, &closed), NFS4_OK);
+	stateid_put(sid);
+	assert_int_equal(open_commit(&try, W, NONE, &wire), NFS4ERR_DELAY);
+	try = begin(&p, "o", W, NONE);
+	client_end(p.client, CLIENT_END_ADMIN);
+	assert_int_equal(open_commit(&try, W, NONE, &wire), NFS4ERR_DELAY);
+	assert_int_equal(opens(w), 0);
+	peer_drop(&p);
+	world_free(w);
 }
 
 /* ---- unlinked while open ---- */
@@ -416,6 +526,10 @@ int main(void)
 		cmocka_unit_test(test_expired_holder),
 		cmocka_unit_test(test_close),
 		cmocka_unit_test(test_limit),
+		cmocka_unit_test(test_begun_and_granted),
+		cmocka_unit_test(test_given_up),
+		cmocka_unit_test(test_tried_twice),
+		cmocka_unit_test(test_closed_meanwhile),
 		cmocka_unit_test(test_unlinked_open_file),
 		cmocka_unit_test(test_race_exclusive),
 		cmocka_unit_test(test_race_end),

@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include "state/open.h"
+
 const struct principal root = {.flavor = 1, .uid = 0};
 const struct principal alice = {.flavor = 1, .uid = 1000};
 
@@ -124,6 +126,17 @@ void conn_drop(struct fake_conn *conn)
 struct xdr_opaque bytes_of(const char *text)
 {
 	return xdr_opaque_from_str(text);
+}
+
+nfsstat4 open_at_once(struct client *client, struct node *node,
+	const struct xdr_opaque *owner, uint32_t access, uint32_t deny,
+	stateid4 *ret)
+{
+	struct open_try try;
+	nfsstat4 status = open_begin(client, node, owner, access, deny, &try);
+
+	return status == NFS4_OK ? open_commit(&try, access, deny, ret)
+				 : status;
 }
 
 struct fileid file_named(const char *name)

@@ -60,6 +60,11 @@ CREATE_SESSION4args session_args(uint64_t clientid, uint32_t sequence);
 struct fileid file_named(const char *name);
 struct xdr_opaque bytes_of(const char *text);
 
+/* An OPEN that fails, or is granted at once. */
+nfsstat4 open_at_once(struct client *client, struct node *node,
+	const struct xdr_opaque *owner, uint32_t access, uint32_t deny,
+	stateid4 *ret);
+
 /* EXCHANGE_ID that must succeed. */
 EXCHANGE_ID4resok exchange(
 	struct world *w, const char *owner, uint64_t verifier);
