@@ -35,6 +35,7 @@ bool local_names_put(
 		n->data = data;
 		n->size = size;
 	}
+	n->last = n->used;
 	n->data[n->used++] = name.len;
 	memcpy(n->data + n->used, name.data, name.len);
 	n->used += name.len;
@@ -74,15 +75,12 @@ void local_names_free(struct local_names *n)
 static bool is_last(
 	const struct local_names *n, struct name name, struct name new_name)
 {
-	uint32_t size = 2 + name.len + new_name.len;
-	const char *last;
+	const char *last = n->data + n->last;
 
-	if (n->used < size)
+	if (n->used - n->last != 2u + name.len + new_name.len)
 		return false;
-	last = n->data + n->used - size;
 	return (uint8_t)last[0] == name.len &&
 		memcmp(last + 1, name.data, name.len) == 0 &&
-		(uint8_t)last[1 + name.len] == new_name.len &&
 		(!new_name.len ||
 			memcmp(last + 2 + name.len, new_name.data,
 				new_name.len) == 0);

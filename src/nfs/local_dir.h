@@ -29,7 +29,8 @@ enum {
 struct local_names {
 	char *data;
 	uint32_t used, size;
-	uint32_t at; /* what lies before was looked at */
+	uint32_t at;   /* what lies before was looked at */
+	uint32_t last; /* where the last pair begins */
 };
 
 /* Watches to be undone. */

@@ -373,7 +373,8 @@ static void rescan(struct local_dir *d, bool children)
 	}
 	local_names_free(&d->work);
 	d->work = names;
-	d->doubt_children = children;
+	/* Of what was not looked at yet the doubt remains. */
+	d->doubt_children = children || d->doubt_children;
 }
 
 /* ---- reports of the directory ---- */

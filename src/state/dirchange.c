@@ -281,6 +281,20 @@ static void tell_moved(
 	dir_event_put(e);
 }
 
+/* It believes in a name that others took away before it could be told of. */
+static void recall_mutator(struct dirchange *dc, struct node *n)
+{
+	struct deleg *d;
+
+	scope_lock(&n->lock);
+	list_for_each_entry(d, &n->delegs, on_node) {
+		struct dirdeleg_holder h = dirholder_of(d, dc->who, dc->via);
+
+		if (h.own && !h.order_aware)
+			recall_start_locked(d, RECALL_LOCAL_CHANGE);
+	}
+}
+
 static void commit_dir(
 	struct dirchange *dc, int i, struct dir_change *c, int64_t ctime_ns)
 {
@@ -288,6 +302,7 @@ static void commit_dir(
 	struct dir_event *e = NULL;
 	struct client *who = dc->who;
 	bool moved = c->verifier_moved; /* by us, and not by others before */
+	bool gone = c->entry.is_gone && c->kind != CHANGE_REMOVE_ENTRY;
 	enum dirside_news news;
 
 	c->before = dc->before[i];
@@ -303,6 +318,8 @@ static void commit_dir(
 			e = dirholder_event(dc->state, c);
 		tell_all(dc, n, c, e);
 	}
+	if (gone && news != DIRSIDE_SAME)
+		recall_mutator(dc, n);
 	dc->who = moved ? who : NULL;
 	dc->by_others = !dc->who;
 	if (c->verifier_moved)

@@ -32,6 +32,22 @@ static struct told *sample(
 	return NULL;
 }
 
+/*
+ * Somebody relies on reports alone. What others did and was not reported yet
+ * would be in a new sample, and so not seen as a change when it is.
+ */
+static bool has_untracked_holder(struct node *n)
+{
+	struct deleg *d;
+
+	scope_lock(&n->lock);
+	list_for_each_entry(d, &n->delegs, on_node) {
+		if (d->granted && d->state == DELEG_ACTIVE)
+			return true;
+	}
+	return false;
+}
+
 struct told *dirside_sample(
 	struct node *n, const struct dirdeleg_request *request)
 {
@@ -39,6 +55,8 @@ struct told *dirside_sample(
 
 	if (told || !request->sample)
 		return told;
+	if (request->watched && has_untracked_holder(n))
+		return NULL;
 	return sample(request, state_get_config(n->state)->told_max_entries);
 }
 

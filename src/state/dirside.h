@@ -31,7 +31,8 @@ struct told *dirside_told(struct node *n);
 /*
  * The told set of @n for a grant: the one it has, or a sample as @request
  * makes it. With a reference; NULL: too many entries, an error of the store,
- * out of memory. Inside the change section of @n.
+ * out of memory, or others who are told of local changes do without. Inside
+ * the change section of @n.
  */
 struct told *dirside_sample(
 	struct node *n, const struct dirdeleg_request *request);

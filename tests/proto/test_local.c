@@ -11,7 +11,9 @@
 
 #include <cmocka.h>
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "ask.h"
 #include "nfs/local.h"
@@ -293,6 +295,31 @@ static void dd23_lost_reports_recall_who_is_not_told_of_all(void **state)
 	expect_recall(s, RECALL_LOCAL_CHANGE);
 }
 
+/* Looking at names waits for the disk from now on. */
+static void hold_the_look(struct scene *s)
+{
+	fault_hang(s->r.store);
+	make(s, "held");
+	while (fault_waiting(s->r.store) == 0)
+		usleep(1000);
+}
+
+/* Its length is the first character of the longer one, which is a dot. */
+#define LIKE_THE_END "0123456789012345678901234567890123456789012345"
+
+static void dd23_a_name_like_the_end_of_another(void **state)
+{
+	struct scene *s = *state;
+
+	assert_int_equal(strlen(LIKE_THE_END), '.');
+	take_dir_delegation(&s->holder, "dir", ENTRIES);
+	hold_the_look(s);
+	make(s, "." LIKE_THE_END);
+	make(s, LIKE_THE_END);
+	fault_release(s->r.store);
+	expect_events(s, 3);
+}
+
 static void few_entries(struct nfs_server_config *config)
 {
 	others_write_here(config);
@@ -324,17 +351,23 @@ static void dd23_too_many_entries_to_compare(void **state)
 /* The server's least delay for changed attributes of children. */
 #define DELAY_MS 200
 
-/* A delegation that covers children, too. */
-static void take_children(struct scene *s, const char *path)
+static void take_children_and(struct scene *s, const char *path, uint32_t types)
 {
 	GET_DIR_DELEGATION4args args = {
 		.gdda_notification_types.word[0] =
-			ENTRIES | BIT(NOTIFY4_CHANGE_CHILD_ATTRS)};
+			ENTRIES | BIT(NOTIFY4_CHANGE_CHILD_ATTRS) | types};
 
+	bitmap4_set(&args.gdda_dir_attributes, FATTR4_CHANGE);
 	bitmap4_set(&args.gdda_child_attributes, FATTR4_SIZE);
 	bitmap4_set(&args.gdda_child_attributes, FATTR4_MODE);
 	bitmap4_set(&args.gdda_child_attributes, FATTR4_NUMLINKS);
 	take_dir_delegation_as(&s->holder, path, &args);
+}
+
+/* A delegation that covers children, too. */
+static void take_children(struct scene *s, const char *path)
+{
+	take_children_and(s, path, 0);
 }
 
 /* When it is time, and not before. */
@@ -422,6 +455,46 @@ static void dd23_lost_changes_of_children_are_told(void **state)
 	memory_foreign_lose(s->below);
 	await_children(s, 2);
 	assert_int_equal(local(s).rescans, 1);
+}
+
+/* More than is looked at in one go; and more names than are remembered. */
+#define CHILDREN  80
+#define NEWCOMERS 300
+
+/* While children are in doubt too many names are reported to keep them. */
+static void dd23_lost_changes_are_not_forgotten(void **state)
+{
+	struct scene *s = *state;
+	char name[256];
+
+	for (int i = 0; i < CHILDREN; i++) {
+		snprintf(name, sizeof(name), "%d", i);
+		make(s, name);
+	}
+	rig_advance(&s->r, 1000);
+	take_children_and(s, "dir", BIT(NOTIFY4_CHANGE_DIR_ATTRS));
+	memory_foreign_mute(s->below, true);
+	for (int i = 0; i < CHILDREN; i++) {
+		snprintf(name, sizeof(name), "%d", i);
+		memory_foreign_write(s->below, &s->dir, n(name), 0, 'x');
+	}
+	memory_foreign_mute(s->below, false);
+	fault_hang(s->r.store);
+	memory_foreign_lose(s->below);
+	while (fault_waiting(s->r.store) == 0)
+		usleep(1000);
+	for (int i = 0; i < NEWCOMERS; i++) {
+		snprintf(name, sizeof(name), "%0250d", i);
+		make(s, name);
+	}
+	fault_release(s->r.store);
+	while (local(s).rescans < 2)
+		peer_serve(&s->holder, 1);
+	while (s->holder.events < CHILDREN + NEWCOMERS) {
+		rig_advance(&s->r, DELAY_MS);
+		assert_int_not_equal(peer_serve(&s->holder, 2000), 0);
+	}
+	assert_int_equal(s->holder.recalls, 0);
 }
 
 /* ---- the directory itself ---- */
@@ -638,11 +711,13 @@ int main(void)
 		CASE(dd23_what_leaves_no_entry_changes_the_directory),
 		CASE(dd23_lost_reports_are_made_up_for),
 		CASE(dd23_lost_reports_recall_who_is_not_told_of_all),
+		CASE(dd23_a_name_like_the_end_of_another),
 		CASE(dd23_too_many_entries_to_compare),
 		CASE(dd23_changed_children_are_told),
 		CASE(dd23_links_of_children_are_told),
 		CASE(dd23_a_changed_subdirectory_is_told),
 		CASE(dd23_lost_changes_of_children_are_told),
+		CASE(dd23_lost_changes_are_not_forgotten),
 		CASE(dd23_a_removed_directory_is_recalled),
 		CASE(dd23_an_overwritten_directory_is_recalled),
 		CASE(dd23_a_moved_directory_is_not),

@@ -339,6 +339,73 @@ static void dd23_what_was_taken_away_at_once(void **state)
 	fitting_fini(&f);
 }
 
+/* A change by @who of what others took away before it could be looked at. */
+static void change_in_vain(
+	struct stage *st, struct client *who, struct dir_change *c)
+{
+	struct dirchange_plan plan = {.kind = {c->kind}, .exact = {true, true}};
+	int64_t now = clock_file_ns(&st->w.clock);
+	struct dir_change *changes[2] = {c};
+	struct fileid id = stage_dir(1);
+	struct dirchange dc = {0};
+
+	c->entry.is_gone = true;
+	plan.ctime_ns[0] = now;
+	assert_int_equal(
+		dirchange_begin(&dc, st->w.state, who, &id, NULL), NFS4_OK);
+	assert_int_equal(dirchange_admit(&dc, &plan), NFS4_OK);
+	dirchange_commit(&dc, changes, (int64_t[2]){now});
+}
+
+/* It is not told of its own changes, so it believes in them. */
+static void dd23_a_change_in_vain_recalls_who_made_it(void **state)
+{
+	struct dir_change c = change_of(CHANGE_ADD_ENTRY, "x");
+	struct content content = {.names = {"a", "b"}};
+	struct fitting f;
+	struct client *other;
+	struct deleg *d;
+
+	fitting_init(&f);
+	other = stage_client(&f.st, "b");
+	d = ask(other, ASK_ALL, true, &content);
+	change_in_vain(&f.st, f.c, &c);
+	assert_int_equal(f.d->state, DELEG_RECALLED);
+	assert_int_equal(f.d->recall_reason, RECALL_LOCAL_CHANGE);
+	assert_int_equal(d->state, DELEG_ACTIVE);
+	deleg_put(d);
+	client_put(other);
+	fitting_fini(&f);
+}
+
+/* Of the first holder's listing nothing is known, and something may be due. */
+static void dd23_a_new_sample_hides_nothing_from_others(void **state)
+{
+	struct content content = {.names = {"a", "b", "c"}};
+	struct stage st;
+
+	stage_prepare(&st);
+	st.w.config.told_max_entries = 2;
+	stage_start(&st);
+	struct client *a = stage_client(&st, "a");
+	struct client *b = stage_client(&st, "b");
+	struct deleg *d = ask(a, ASK_ALL, true, &content);
+	struct deleg *e;
+
+	content.names[2] = NULL;
+	e = ask(b, ASK_ALL, true, &content);
+	assert_non_null(e);
+	assert_null(told_of(&st));
+	give_back(e);
+	give_back(d);
+	e = ask(b, ASK_ALL, true, &content);
+	assert_non_null(told_of(&st));
+	give_back(e);
+	client_put(a);
+	client_put(b);
+	stage_fini(&st);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -352,6 +419,8 @@ int main(void)
 		cmocka_unit_test(dd23_a_renaming_of_what_nobody_knows),
 		cmocka_unit_test(dd23_a_renaming_of_what_was_replaced),
 		cmocka_unit_test(dd23_what_was_taken_away_at_once),
+		cmocka_unit_test(dd23_a_change_in_vain_recalls_who_made_it),
+		cmocka_unit_test(dd23_a_new_sample_hides_nothing_from_others),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
