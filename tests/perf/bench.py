@@ -221,16 +221,6 @@ def burst(b) -> None:
     b.sound("burst", found)
 
 
-def slabs() -> int:
-    """The kernel's memory for marks, in bytes."""
-    total = 0
-    for line in Path("/proc/slabinfo").read_text().splitlines():
-        words = line.split()
-        if re.match(r"(fanotify|fsnotify|dnotify)\w*mark", words[0]):
-            total += int(words[1]) * int(words[3])
-    return total
-
-
 def memory(b) -> None:
     """Fresh servers do the same, but for the delegations."""
     words = ["--directories", b.scale(100000), "--clients", 10, "--rate", 0,
@@ -239,21 +229,18 @@ def memory(b) -> None:
         without = b.notify(server, *words, "--holders", 0)
     for what, more in (("entries", []),
                        ("entries and attributes", ["--attributes"])):
-        before = slabs()
         with Server() as server:
             held = b.notify(server, *words, "--holders", 10, *more)
-            marks = slabs() - before
-        weigh(b, what, without, held, marks)
+        weigh(b, what, without, held)
 
 
-def weigh(b, what, without, held, marks) -> None:
+def weigh(b, what, without, held) -> None:
     n = held["delegations"]
     with_, less = (f["server"]["rss_bytes"] for f in (held, without))
     b.row("memory", f"{n} delegations told of {what}, "
           f"{held['directories']} directories",
           f"{(with_ - less) / max(n, 1):.0f} bytes each (RSS "
-          f"{less / 2**20:.0f} MiB without, {with_ / 2**20:.0f} MiB with; "
-          f"the kernel's marks {max(marks, 0) / 2**20:.1f} MiB), "
+          f"{less / 2**20:.0f} MiB without, {with_ / 2**20:.0f} MiB with), "
           f"{held['refused']} refused", "<= 500 bytes, none refused",
           n > 0 and with_ - less <= 500 * n and not held["refused"])
 
