@@ -86,6 +86,24 @@ static void lose_holders(struct node *dir, const struct childclass *class)
 	}
 }
 
+/*
+ * Children that came, changed and went stay written down until their time. As
+ * many as a directory may have entries do not wait for it; twice as many are
+ * too many, when nobody comes to tell them.
+ */
+static void set_due(
+	const struct noting *n, struct node *dir, struct childclass *class)
+{
+	struct childdue *due = &dir->state->child_due;
+	struct childchanges *changes = class->changes;
+
+	if (!changes->due_ms)
+		childdue_set(due, changes, n->now_ms + class->delay_ms);
+	else if (changes->due_ms > n->now_ms &&
+		childclass_count(class) > dir->side->told->max)
+		childdue_set(due, changes, n->now_ms);
+}
+
 static void note_class(
 	const struct noting *n, struct node *dir, struct childclass *class)
 {
@@ -94,12 +112,12 @@ static void note_class(
 
 	if (bitmap4_empty(&both))
 		return;
-	if (!childclass_note(class, dir, n->child, c->id,
-		    c->who ? c->who->id : 0, c->via))
+	if (childclass_count(class) < 2 * (size_t)dir->side->told->max &&
+		childclass_note(class, dir, n->child, c->id,
+			c->who ? c->who->id : 0, c->via))
+		set_due(n, dir, class);
+	else
 		lose_holders(dir, class);
-	else if (!class->changes->due_ms)
-		childdue_set(&dir->state->child_due, class->changes,
-			n->now_ms + class->delay_ms);
 }
 
 static void note_in_dir(void *ctx, struct node *dir)

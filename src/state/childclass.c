@@ -121,6 +121,11 @@ bool childclass_note(struct childclass *class, struct node *node,
 	return true;
 }
 
+size_t childclass_count(const struct childclass *class)
+{
+	return class->changes ? class->changes->table.count : 0;
+}
+
 struct childchange *childclass_take(struct childclass *class)
 {
 	struct childchanges *changes = class->changes;

@@ -11,6 +11,7 @@
 #define STATE_CHILDCLASS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/htab.h"
@@ -67,6 +68,9 @@ bool childclass_fits(
  */
 bool childclass_note(struct childclass *class, struct node *node,
 	uint64_t child, const struct fileid *id, uint64_t by, uint32_t via);
+
+/* How many are written down. */
+size_t childclass_count(const struct childclass *class);
 
 /* The oldest of those written down, now the caller's to free(); NULL: none. */
 struct childchange *childclass_take(struct childclass *class);

@@ -43,6 +43,7 @@ void *__wrap_calloc(size_t count, size_t size)
 struct scene {
 	struct stage st; /* first: it is the context of callbacks */
 	struct client *a, *b, *c;
+	bool is_busy; /* whoever would tell */
 	unsigned reads;
 	int err;       /* of reading */
 	uint64_t size; /* that is read */
@@ -84,7 +85,9 @@ static int read_child(void *ctx, const struct fileid *id, struct attr *ret)
 
 static void tell(void *ctx, struct node *dir)
 {
-	while (childattr_tell(dir, read_child, ctx))
+	struct scene *s = ctx;
+
+	while (!s->is_busy && childattr_tell(dir, read_child, ctx))
 		;
 	node_put(dir);
 }
@@ -592,6 +595,65 @@ static void dd21_one_that_grew_too_large_is_recalled(void **state)
 	end(&s);
 }
 
+/* ---- many that come and go ---- */
+
+#define HOUR_MS 3600000
+
+/* A directory of at most four entries, whose holder waits for long. */
+static struct deleg *begin_patient(struct scene *s)
+{
+	struct dirdeleg_request r = request_for(ASK);
+
+	begin_with(s, 4);
+	r.child_delay_ms = HOUR_MS;
+	return grant(s->a, &r);
+}
+
+/* The holder makes a child and removes it; another changes it in between. */
+static void come_and_go(struct scene *s, unsigned child)
+{
+	add_begin(s, s->a, "guest", child);
+	add_commit(s);
+	change(s, s->c, child, FATTR4_SIZE);
+	stage_change(&s->st, s->a, 1, CHANGE_REMOVE_ENTRY, "guest");
+}
+
+static void dd07_too_many_do_not_wait(void **state)
+{
+	struct scene s;
+	struct deleg *d = begin_patient(&s);
+
+	change(&s, s.c, 101, FATTR4_SIZE);
+	for (int i = 0; i < 3; i++)
+		come_and_go(&s, 200 + i);
+	stage_pass(&s.st, WINDOW);
+	stage_assert_quiet(&s.st);
+	come_and_go(&s, 300);
+	stage_pass(&s.st, 0);
+	stage_pass(&s.st, WINDOW);
+	stage_deliver(&s.st, d, "one", NULL);
+	assert_int_equal(s.reads, 1);
+	deleg_put(d);
+	end(&s);
+}
+
+/* Nobody comes to tell them. */
+static void dd21_too_many_are_recalled(void **state)
+{
+	struct scene s;
+	struct deleg *d = begin_patient(&s);
+
+	s.is_busy = true;
+	for (int i = 0; i < 8; i++)
+		come_and_go(&s, 200 + i);
+	stage_pass(&s.st, WINDOW);
+	stage_assert_quiet(&s.st);
+	come_and_go(&s, 300);
+	assert_recalled(&s, d, RECALL_OVERFLOW);
+	deleg_put(d);
+	end(&s);
+}
+
 /* ---- what goes wrong (DD-21) ---- */
 
 static void dd21_no_memory_to_write_it_down(void **state)
@@ -744,6 +806,8 @@ int main(void)
 		cmocka_unit_test(dd15_written_down_is_not_pending),
 		cmocka_unit_test(dd02_too_large_a_directory_is_not_promised),
 		cmocka_unit_test(dd21_one_that_grew_too_large_is_recalled),
+		cmocka_unit_test(dd07_too_many_do_not_wait),
+		cmocka_unit_test(dd21_too_many_are_recalled),
 		cmocka_unit_test(dd21_no_memory_to_write_it_down),
 		cmocka_unit_test(dd21_no_memory_to_tell_it),
 		cmocka_unit_test(dd21_any_one_allocation_may_fail),
