@@ -62,6 +62,11 @@ static void finish(struct cb_task *task, enum cb_end end, nfsstat4 status)
 	client_put(client);
 }
 
+void cb_end_unsent(struct cb_task *task)
+{
+	finish(task, CB_END_DOWN, NFS4ERR_SERVERFAULT);
+}
+
 static void give_up(
 	struct cb_task *task, enum cb_outcome outcome, enum cb_end end)
 {
@@ -108,6 +113,15 @@ static void describe_call(struct cb_task *task)
 	task->out.auth_body_size = task->slot.auth_body_size;
 }
 
+/* It was made as large as the client takes, and is kept for a retry. */
+static void shrink_request(struct cb_task *task)
+{
+	uint8_t *less = realloc(task->request, task->size);
+
+	if (less)
+		task->request = less;
+}
+
 /* The whole CB_COMPOUND4args; false: nothing to send, or no memory. */
 static bool encode_request(struct cb_task *task, int *operations)
 {
@@ -137,6 +151,7 @@ static bool encode_request(struct cb_task *task, int *operations)
 		return false;
 	xdr_patch_u32(&out, count_at, 1 + *operations);
 	task->size = xdr_pos(&out);
+	shrink_request(task);
 	return true;
 }
 
@@ -364,33 +379,23 @@ static void send_on_slot(struct cb_task *task)
 		NFS4ERR_SERVERFAULT);
 }
 
-/* Line up for a slot, and look once more: one may have come free meanwhile. */
-static void wait_for_slot(struct cb_task *task)
-{
-	struct client *client = client_ref(task->client);
-	struct nfs_server *server = task->server;
-
-	lock_acquire(&client->lock);
-	list_add_tail(&client->cb_waiting, &task->waiting);
-	lock_release(&client->lock);
-	if (cbsession_has_free_slot(client))
-		cb_ready(server, client);
-	client_put(client);
-}
-
 static void run_task(struct rpc_job *job)
 {
 	struct cb_task *task = container_of(job, struct cb_task, job);
 
+	if (!cb_line_may_look(task))
+		return;
 	switch (cbsession_slot_take(task->client, 0, &task->slot)) {
 	case CB_SLOT_TAKEN:
+		cb_line_leave(task);
 		send_on_slot(task);
 		return;
 	case CB_SLOT_BUSY:
-		wait_for_slot(task);
+		cb_line_wait(task);
 		return;
 	case CB_SLOT_DOWN:
-		finish(task, CB_END_DOWN, NFS4ERR_SERVERFAULT);
+		cb_line_leave(task);
+		cb_end_unsent(task);
 	}
 }
 
@@ -405,7 +410,7 @@ static void retry_task(struct rpc_job *job)
 static void start(struct cb_task *task)
 {
 	if (atomic_load(&task->server->stopping))
-		finish(task, CB_END_DOWN, NFS4ERR_SERVERFAULT);
+		cb_end_unsent(task);
 	else
 		rpc_post(task->server->rpc, &task->job);
 }
@@ -421,18 +426,4 @@ void cb_submit(struct cb_task *task, const struct cb_kind *kind,
 	};
 	list_init(&task->waiting);
 	start(task);
-}
-
-void cb_ready(void *ctx, struct client *client)
-{
-	struct list ready = LIST_INIT(ready);
-	struct cb_task *task, *next;
-
-	lock_acquire(&client->lock);
-	list_splice_tail(&ready, &client->cb_waiting);
-	lock_release(&client->lock);
-	list_for_each_entry_safe(task, next, &ready, waiting) {
-		list_del(&task->waiting);
-		start(task);
-	}
 }

@@ -55,6 +55,8 @@ struct cb_task {
 	uint64_t lost_ms; /* when the connection went; 0 = it did not */
 	/* client->cb_waiting, for a slot; server->cb_retries, for a timer. */
 	struct list waiting;
+	uint32_t calls_seen; /* client->cb_calls when it began to look */
+	bool called;         /* it is the first in line, and looks */
 	struct cb_slot slot;
 	bool in_doubt; /* sent, then the connection was lost: was it seen? */
 	bool settling; /* a lone CB_SEQUENCE first: the slot is in doubt */
@@ -86,7 +88,23 @@ bool cb_retry_in(struct cb_task *task, uint64_t delay_ms,
 	void (*run)(struct rpc_job *job));
 void cb_abandon(struct rpc_job *job);
 
-/* state_ops.cb_ready: a slot or a connection of @client can be tried again. */
+/* There is no way to send it (any more): CB_END_DOWN. */
+void cb_end_unsent(struct cb_task *task);
+
+/*
+ * The line of those that wait for a slot (cb_line.c). Before it looks for one:
+ * false, others came first, and it will be run again when it is called. Then
+ * either it waits for one, or it has one (or there is none to be had) and
+ * leaves.
+ */
+bool cb_line_may_look(struct cb_task *task);
+void cb_line_wait(struct cb_task *task);
+void cb_line_leave(struct cb_task *task);
+
+/*
+ * state_ops.cb_ready: a slot or a connection of @client can be tried again. The
+ * first in line is called.
+ */
 void cb_ready(void *ctx, struct client *client);
 
 /* state_ops.send_recall, send_notify, send_probe, send_recall_any; ctx is the nfs_server. */

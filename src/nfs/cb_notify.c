@@ -20,9 +20,9 @@ struct notify_task {
 	struct cb_task cb;
 	struct deleg *deleg; /* the reference send_notify() came with */
 	struct slot_ref grant;
-	size_t taken;   /* events of this batch, with references */
-	size_t encoded; /* of them, in this request */
-	struct dir_event *events[BATCH_MAX];
+	size_t taken;              /* events of this batch, with references */
+	size_t encoded;            /* of them, in this request */
+	struct dir_event **events; /* NULL until there is a slot for them */
 };
 
 static struct notify_task *notify_of(struct cb_task *task)
@@ -172,6 +172,23 @@ static uint32_t put_events(struct notify_task *nt, struct xdr *out)
 	return f.count;
 }
 
+/* Only now, since many may wait for a slot. False: there is none. */
+static bool take_events(struct notify_task *nt)
+{
+	struct dir_event **less;
+
+	nt->events = malloc(BATCH_MAX * sizeof(struct dir_event *));
+	if (!nt->events)
+		return false;
+	nt->taken = batch_take(nt->deleg, nt->events, BATCH_MAX);
+	if (nt->taken == 0)
+		return false;
+	less = realloc(nt->events, nt->taken * sizeof(struct dir_event *));
+	if (less)
+		nt->events = less;
+	return true;
+}
+
 static int notify_encode(struct cb_task *task, struct xdr *out, size_t room)
 {
 	struct notify_task *nt = notify_of(task);
@@ -180,8 +197,7 @@ static int notify_encode(struct cb_task *task, struct xdr *out, size_t room)
 	stateid4 stateid;
 	size_t count_at;
 
-	nt->taken = batch_take(nt->deleg, nt->events, BATCH_MAX);
-	if (nt->taken == 0)
+	if (!take_events(nt))
 		return -1;
 	stateid_to_wire(&d->sid, &stateid);
 	stateid.seqid = 0; /* callbacks name the latest (8.2.2) */
@@ -210,6 +226,8 @@ static const struct slot_ref *notify_referring(struct cb_task *task)
 static enum batch_result result_of(
 	const struct notify_task *nt, enum cb_end end, nfsstat4 status)
 {
+	if (end == CB_END_NOTHING && !nt->events)
+		return BATCH_AGAIN; /* no memory */
 	if (end == CB_END_NOTHING)
 		return nt->taken ? BATCH_TOO_LARGE : BATCH_OK;
 	if (end == CB_END_DOWN)
@@ -239,6 +257,7 @@ static void notify_done(struct cb_task *task, enum cb_end end, nfsstat4 status)
 	for (size_t i = 0; i < nt->taken; i++)
 		dir_event_put(nt->events[i]);
 	batch_done(nt->deleg, result == BATCH_OK ? nt->encoded : 0, result);
+	free(nt->events);
 	free(nt);
 }
 
@@ -260,5 +279,6 @@ void cb_notify_send(void *ctx, struct deleg *d)
 	nt->deleg = d;
 	nt->taken = 0;
 	nt->encoded = 0;
+	nt->events = NULL;
 	cb_submit(&nt->cb, &notify_kind, ctx, d->sid.client);
 }

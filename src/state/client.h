@@ -30,11 +30,13 @@ struct client {
 	uint64_t id;
 	struct lock lock; /* guards all below, with exceptions */
 	struct list sessions;
-	struct htab owners;     /* open and lock owners, see owner.h */
-	struct list cb_waiting; /* callbacks waiting for a slot: nfs/cb's */
-	struct cond cb_moved;   /* the health of the back channel changed */
-	bool cb_starved;        /* somebody found no slot: cb_ready when free */
-	bool cb_probing;        /* state_ops.send_probe was called */
+	struct htab owners; /* open and lock owners, see owner.h */
+	struct list
+		cb_waiting;   /* callbacks in line for a slot: nfs/cb_line's */
+	uint32_t cb_calls;    /* how often cb_ready came; nfs/cb_line's */
+	struct cond cb_moved; /* the health of the back channel changed */
+	bool cb_starved;      /* somebody found no slot: cb_ready when free */
+	bool cb_probing;      /* state_ops.send_probe was called */
 	uint8_t verifier[8];
 	struct principal principal;
 	bool confirmed;        /* guarded by the clients lock */
