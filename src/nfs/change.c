@@ -28,8 +28,9 @@ static nfsstat4 read_dirs(const struct name_change *nc, struct attr attr[2])
 
 /*
  * A file that is open stays reachable after its last name is gone. The pin
- * comes before the name goes, so that no open can slip in between: OPEN looks
- * again after it was granted (op_open.c).
+ * comes before the name goes, and who has it open is looked for after that: an
+ * open is on the node by then, or finds out itself that the name has gone
+ * (op_open.c, keep_open_file).
  */
 static nfsstat4 pin_victim(struct name_change *nc)
 {
@@ -38,14 +39,22 @@ static nfsstat4 pin_victim(struct name_change *nc)
 	return errmap_status(store_pin(nc->store, &nc->victim));
 }
 
-static void settle_victim(
-	struct name_change *nc, struct dirchange *dc, bool removed)
+/* True: the last close will unpin. */
+static bool leave_to_opens(struct name_change *nc)
+{
+	struct node *n = node_find(nc->c->server->state, &nc->victim);
+	bool left = n && node_set_pinned(n, nc->store);
+
+	node_put(n);
+	return left;
+}
+
+static void settle_victim(struct name_change *nc, bool removed)
 {
 	if (!nc->has_victim || nc->victim_is_dir)
 		return;
-	if (removed && dc->victim && node_set_pinned(dc->victim, nc->store))
-		return; /* the node's last close will unpin */
-	store_unpin(nc->store, &nc->victim);
+	if (!removed || !leave_to_opens(nc))
+		store_unpin(nc->store, &nc->victim);
 }
 
 /*
@@ -209,7 +218,7 @@ static void commit(struct name_change *nc, struct dirchange *dc,
 	struct attr after[2];
 	bool known;
 
-	settle_victim(nc, dc, true);
+	settle_victim(nc, true);
 	known = read_dirs(nc, after) == NFS4_OK;
 	if (known) {
 		tell_dirs(nc, dc, after);
@@ -240,7 +249,7 @@ static nfsstat4 apply_inside(struct name_change *nc, struct dirchange *dc,
 		commit(nc, dc, before);
 		return NFS4_OK;
 	}
-	settle_victim(nc, dc, false);
+	settle_victim(nc, false);
 	dirchange_abort(dc);
 	return status;
 }

@@ -32,7 +32,7 @@ struct open_job {
 	bitmap4 given;        /* attributes named by the client */
 	struct fileid file;
 	bool created; /* made now, or by this client's earlier try */
-	bool pinned;  /* made now, and kept until it is open */
+	bool pinned;  /* made now or nameless, and kept until it is open */
 	OPEN4resok *ok;
 };
 
@@ -111,17 +111,6 @@ static int open_create_apply(struct name_change *nc)
 	job->file = nc->child;
 	job->pinned = store_pin(nc->store, &job->file) == 0;
 	return 0;
-}
-
-/* Open now: from here on it is kept as any open file is. */
-static void keep_while_open(struct open_job *job, struct node *node)
-{
-	struct attr attr;
-	bool gone = store_getattr(job->store, &job->file, &attr) < 0 ||
-		attr.nlink == 0;
-
-	if (gone && node_set_pinned(node, job->store))
-		job->pinned = false; /* the last close will unpin */
 }
 
 static void drop_pin(struct open_job *job)
@@ -283,14 +272,23 @@ static nfsstat4 truncate_existing(struct open_job *job)
 }
 
 /*
- * The file may have lost its last name between the look-up and the grant; then
- * nothing keeps it (see change.c, pin_victim).
+ * Whoever takes the last name away from now on finds the open and keeps the
+ * file (change.c, pin_victim). If it is gone already, then a pin that is still
+ * there may be about to go: it takes one of our own.
  */
-static nfsstat4 keep(struct open_job *job, struct node *node)
+static nfsstat4 keep_open_file(struct open_job *job, struct node *node)
 {
-	if (!job->pinned)
-		return errmap_status(store_probe(job->store, &job->file));
-	keep_while_open(job, node);
+	struct attr attr;
+	int err = store_getattr(job->store, &job->file, &attr);
+
+	if (err == 0 && attr.nlink > 0)
+		return NFS4_OK;
+	if (!job->pinned && err == 0)
+		err = store_pin(job->store, &job->file);
+	if (!job->pinned && err < 0)
+		return errmap_status(err);
+	/* Unless it is pinned for its opens already, the last close unpins. */
+	job->pinned = !node_set_pinned(node, job->store);
 	return NFS4_OK;
 }
 
@@ -306,7 +304,7 @@ static nfsstat4 grant(struct open_job *job, struct node *node)
 
 	if (status != NFS4_OK)
 		return status;
-	status = keep(job, node);
+	status = keep_open_file(job, node);
 	if (status == NFS4_OK)
 		status = truncate_existing(job);
 	if (status == NFS4_OK)

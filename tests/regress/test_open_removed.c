@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Files that lose their names around an OPEN: one that is made by it and is
- * gone before the open is granted is open all the same, not STALE; and an open
- * file that loses two names is kept once, or nobody would let it go.
+ * gone before the open is granted is open all the same, not STALE; an open
+ * file that loses two names is kept once, or nobody would let it go; and who
+ * opens a file while it is being removed, or while it is let go of, has it.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -20,7 +21,28 @@ static struct {
 	const struct store_ops *below;
 	bool remove_at_sync;
 	int pins;
+	/* Somebody else, who opens `made` from inside a call of the store. */
+	struct nfsc *quick;
+	struct nfsc_fh root, made;
+	bool open_at_remove, open_at_rename, open_at_unpin;
+	struct nfsc_opened open;
 } t;
+
+static const struct nfsc_open for_both = {
+	.access = OPEN4_SHARE_ACCESS_BOTH | OPEN4_SHARE_ACCESS_WANT_NO_DELEG,
+};
+
+static void open_quickly(bool *now)
+{
+	bool was = *now;
+
+	*now = false;
+	if (was)
+		assert_int_equal(
+			nfsc_open(t.quick, &t.root, name_from_str("made"),
+				&for_both, &t.open),
+			0);
+}
 
 /* After the change section, before the open is granted: somebody is quick. */
 static int sync_entry(
@@ -35,6 +57,24 @@ static int sync_entry(
 	return t.below->sync_entry(s, dir, child);
 }
 
+static int remove_slowly(struct store *s, const struct cred *cred,
+	const struct fileid *dir, struct name name, struct dir_change *change)
+{
+	open_quickly(&t.open_at_remove);
+	return t.below->remove(s, cred, dir, name, change);
+}
+
+static int rename_slowly(struct store *s, const struct cred *cred,
+	const struct fileid *from_dir, struct name from,
+	const struct fileid *to_dir, struct name to,
+	struct dir_change *from_change, struct dir_change *to_change,
+	bool *nothing)
+{
+	open_quickly(&t.open_at_rename);
+	return t.below->rename(s, cred, from_dir, from, to_dir, to, from_change,
+		to_change, nothing);
+}
+
 static int pin(struct store *s, const struct fileid *id)
 {
 	int err = t.below->pin(s, id);
@@ -45,6 +85,11 @@ static int pin(struct store *s, const struct fileid *id)
 
 static void unpin(struct store *s, const struct fileid *id)
 {
+	if (t.open_at_unpin) {
+		t.open_at_unpin = false;
+		assert_int_equal(
+			nfsc_open_fh(t.quick, &t.made, &for_both, &t.open), 0);
+	}
 	t.pins--;
 	t.below->unpin(s, id);
 }
@@ -57,6 +102,8 @@ static int setup(void **state)
 	t.below = t.server.below->ops;
 	t.ops = *t.below;
 	t.ops.sync_entry = sync_entry;
+	t.ops.remove = remove_slowly;
+	t.ops.rename = rename_slowly;
 	t.ops.pin = pin;
 	t.ops.unpin = unpin;
 	t.server.below->ops = &t.ops;
@@ -136,6 +183,79 @@ static void test_two_names_removed(void **state)
 	nfsc_free(c);
 }
 
+/* `made` is there and closed; somebody quick is ready to open it. */
+static struct nfsc *begin_quick(void)
+{
+	struct nfsc *c = testserver_client(&t.server);
+	struct nfsc_opened open;
+
+	t.quick = testserver_client(&t.server);
+	assert_int_equal(nfsc_lookup(c, NULL, NULL, 0, &t.root, NULL), 0);
+	open_new(c, &t.root, &open);
+	t.made = open.fh;
+	assert_int_equal(nfsc_close(c, &open.fh, &open.stateid), 0);
+	return c;
+}
+
+/* The open that was quick is a good one, and the last. */
+static void end_quick(struct nfsc *c)
+{
+	assert_usable(t.quick, &t.open);
+	assert_int_equal(t.pins, 1);
+	assert_int_equal(nfsc_close(t.quick, &t.open.fh, &t.open.stateid), 0);
+	assert_gone(c, &t.open);
+	nfsc_free(t.quick);
+	nfsc_free(c);
+}
+
+static void test_opened_while_removed(void **state)
+{
+	struct nfsc *c = begin_quick();
+
+	t.open_at_remove = true;
+	assert_int_equal(
+		nfsc_remove(c, &t.root, name_from_str("made"), NULL), 0);
+	end_quick(c);
+}
+
+static void test_opened_while_overwritten(void **state)
+{
+	struct nfsc *c = begin_quick();
+	struct name other = name_from_str("other");
+	struct nfsc_fh fh;
+
+	assert_int_equal(nfsc_create_file(c, &t.root, other, &fh, NULL), 0);
+	t.open_at_rename = true;
+	assert_int_equal(nfsc_rename(c, &t.root, other, &t.root,
+				 name_from_str("made"), NULL, NULL),
+		0);
+	end_quick(c);
+}
+
+/* The name is gone, and REMOVE has seen that nobody has it open. */
+static void test_opened_after_removed(void **state)
+{
+	struct nfsc *c = begin_quick();
+
+	t.open_at_unpin = true;
+	assert_int_equal(
+		nfsc_remove(c, &t.root, name_from_str("made"), NULL), 0);
+	end_quick(c);
+}
+
+static void test_opened_at_the_last_close(void **state)
+{
+	struct nfsc *c = begin_quick();
+	struct nfsc_opened open;
+
+	assert_int_equal(nfsc_open_fh(c, &t.made, &for_both, &open), 0);
+	assert_int_equal(
+		nfsc_remove(c, &t.root, name_from_str("made"), NULL), 0);
+	t.open_at_unpin = true;
+	assert_int_equal(nfsc_close(c, &open.fh, &open.stateid), 0);
+	end_quick(c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -143,6 +263,14 @@ int main(void)
 			test_removed_before_granted, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			test_two_names_removed, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_opened_while_removed, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_opened_while_overwritten, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_opened_after_removed, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_opened_at_the_last_close, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
