@@ -31,8 +31,9 @@ struct open_job {
 	struct store_new new; /* OPEN4_CREATE */
 	bitmap4 given;        /* attributes named by the client */
 	struct fileid file;
-	bool created; /* made now, or by this client's earlier try */
-	bool pinned;  /* made now or nameless, and kept until it is open */
+	bool created;  /* made now */
+	bool is_maker; /* made now, or by this user's earlier try */
+	bool pinned;   /* made now or nameless, and kept until it is open */
 	OPEN4resok *ok;
 };
 
@@ -137,7 +138,7 @@ static nfsstat4 create_file(struct open_job *job)
 	status = change_run(&oc.nc);
 	if (status != NFS4_OK)
 		return status;
-	job->created = true;
+	job->created = job->is_maker = true;
 	job->ok->cinfo = oc.nc.info[0];
 	job->ok->attrset = job->given;
 	return NFS4_OK;
@@ -160,17 +161,25 @@ static nfsstat4 unchanged_info(struct open_job *job)
 	return status;
 }
 
+/*
+ * The verifier is no secret and stays with the file: it says what is meant,
+ * and not who may.
+ */
 static nfsstat4 exclusive_retry(struct open_job *job)
 {
+	struct attr attr;
 	bool match;
 	nfsstat4 status = errmap_status(store_exclusive_match(
 		job->store, &job->file, job->new.verifier, &match));
 
+	if (status == NFS4_OK && !match)
+		status = NFS4ERR_EXIST;
+	if (status == NFS4_OK)
+		status = errmap_status(
+			store_getattr(job->store, &job->file, &attr));
 	if (status != NFS4_OK)
 		return status;
-	if (!match)
-		return NFS4ERR_EXIST;
-	job->created = true;
+	job->is_maker = attr.uid == job->c->cred.uid;
 	job->ok->attrset = job->given;
 	return NFS4_OK;
 }
@@ -190,6 +199,7 @@ static uint32_t needed_access(const struct open_job *job)
 	return job->access | more;
 }
 
+/* Who made the file may use it as asked, whatever its mode. */
 static nfsstat4 check_permission(struct open_job *job)
 {
 	uint32_t access = needed_access(job), may = 0;
@@ -201,6 +211,8 @@ static nfsstat4 check_permission(struct open_job *job)
 		may |= STORE_MAY_WRITE;
 	if ((may & STORE_MAY_WRITE) && job->c->fh.export->read_only)
 		return NFS4ERR_ROFS;
+	if (job->is_maker)
+		return NFS4_OK;
 	err = store_open_check(job->store, &job->c->cred, &job->file, may);
 	/* Neither file, directory nor symlink (18.16.3). */
 	return err == -ENXIO ? NFS4ERR_WRONG_TYPE : errmap_status(err);
@@ -373,8 +385,7 @@ nfsstat4 op_open(struct compound *c, const nfs_argop4 *arg, nfs_resop4 *res)
 		status = may_open_now(&job);
 	if (status == NFS4_OK)
 		status = find_file(&job);
-	/* Who made the file may use it as asked, whatever its mode. */
-	if (status == NFS4_OK && !job.created)
+	if (status == NFS4_OK)
 		status = check_permission(&job);
 	if (status == NFS4_OK)
 		status = grant_on_node(&job);
