@@ -1,100 +1,102 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/timer.h"
 
-#include <assert.h>
-#include <errno.h>
-#include <stdlib.h>
-
 #include "base/cleanup.h"
 
-static void heap_put(struct timers *ts, size_t i, struct timer *t)
+/* ---- the heap ---- */
+
+/* Of two heaps one; either may be NULL. */
+static struct timer *meld(struct timer *a, struct timer *b)
 {
-	ts->heap[i] = t;
-	t->heap_at = i + 1;
+	if (!a || !b)
+		return a ? a : b;
+	if (b->deadline_ms < a->deadline_ms) {
+		struct timer *later = a;
+
+		a = b;
+		b = later;
+	}
+	b->before = a;
+	b->next = a->child;
+	if (b->next)
+		b->next->before = b;
+	a->child = b;
+	return a;
 }
 
-static void heap_up(struct timers *ts, size_t i)
+/* Take the first of a row of heaps. */
+static struct timer *shift(struct timer **row)
 {
-	struct timer *t = ts->heap[i];
+	struct timer *t = *row;
 
-	while (i > 0) {
-		size_t parent = (i - 1) / 2;
-
-		if (ts->heap[parent]->deadline_ms <= t->deadline_ms)
-			break;
-		heap_put(ts, i, ts->heap[parent]);
-		i = parent;
-	}
-	heap_put(ts, i, t);
+	if (!t)
+		return NULL;
+	*row = t->next;
+	t->next = t->before = NULL;
+	return t;
 }
 
-static void heap_down(struct timers *ts, size_t i)
+/* Of a row one heap: in pairs, then from the last pair on. */
+static struct timer *meld_row(struct timer *row)
 {
-	struct timer *t = ts->heap[i];
+	struct timer *pairs = NULL, *heap = NULL, *pair;
 
-	for (;;) {
-		size_t child = i * 2 + 1;
-
-		if (child >= ts->count)
-			break;
-		if (child + 1 < ts->count &&
-			ts->heap[child + 1]->deadline_ms <
-				ts->heap[child]->deadline_ms)
-			child++;
-		if (t->deadline_ms <= ts->heap[child]->deadline_ms)
-			break;
-		heap_put(ts, i, ts->heap[child]);
-		i = child;
+	while ((pair = shift(&row))) {
+		pair = meld(pair, shift(&row));
+		pair->next = pairs;
+		pairs = pair;
 	}
-	heap_put(ts, i, t);
+	while ((pair = shift(&pairs)))
+		heap = meld(heap, pair);
+	return heap;
+}
+
+static void cut(struct timer *t)
+{
+	if (t->before->child == t)
+		t->before->child = t->next;
+	else
+		t->before->next = t->next;
+	if (t->next)
+		t->next->before = t->before;
 }
 
 static void heap_remove(struct timers *ts, struct timer *t)
 {
-	size_t i = t->heap_at - 1;
-	struct timer *last = ts->heap[--ts->count];
+	struct timer *below = meld_row(t->child);
 
-	t->heap_at = 0;
-	if (last == t)
-		return;
-	heap_put(ts, i, last);
-	heap_up(ts, i);
-	heap_down(ts, last->heap_at - 1);
+	if (t == ts->first) {
+		ts->first = below;
+	} else {
+		cut(t);
+		ts->first = meld(ts->first, below);
+	}
+	t->child = t->next = t->before = NULL;
+	t->set = false;
 }
 
-static int heap_reserve(struct timers *ts)
+static void heap_add(struct timers *ts, struct timer *t)
 {
-	size_t grown = ts->capacity ? ts->capacity * 2 : 64;
-	struct timer **heap;
-
-	if (ts->count < ts->capacity)
-		return 0;
-	heap = realloc(ts->heap, grown * sizeof(*heap));
-	if (!heap)
-		return -ENOMEM;
-	ts->heap = heap;
-	ts->capacity = grown;
-	return 0;
+	t->set = true;
+	ts->first = meld(ts->first, t);
 }
 
-int timers_init(struct timers *ts, struct clock *clock)
+/* ---- the service ---- */
+
+void timers_init(struct timers *ts, struct clock *clock)
 {
 	*ts = (struct timers){.clock = clock};
 	lock_init(&ts->lock, LOCK_TIMERS);
 	cond_init(&ts->wake);
 	cond_init(&ts->idle);
-	return heap_reserve(ts);
 }
 
 /* The first timer that is due, taken off the heap and marked running. */
 static struct timer *take_due_locked(struct timers *ts)
 {
-	struct timer *t;
+	struct timer *t = ts->first;
 
-	if (ts->count == 0)
-		return NULL;
-	t = ts->heap[0];
-	if (t->deadline_ms > clock_mono_ms(ts->clock))
+	if (!t || t->deadline_ms > clock_mono_ms(ts->clock))
 		return NULL;
 	heap_remove(ts, t);
 	ts->running = t;
@@ -132,12 +134,12 @@ static void wait_for_work(struct timers *ts)
 	scope_lock(&ts->lock);
 	if (ts->stop)
 		return;
-	if (ts->count == 0) {
+	if (!ts->first) {
 		cond_wait(&ts->wake, &ts->lock);
 		return;
 	}
 	uint64_t now = clock_mono_ms(ts->clock);
-	uint64_t due = ts->heap[0]->deadline_ms;
+	uint64_t due = ts->first->deadline_ms;
 
 	if (due > now)
 		cond_wait_ms(&ts->wake, &ts->lock, due - now);
@@ -176,32 +178,26 @@ void timers_fini(struct timers *ts)
 	lock_release(&ts->lock);
 	if (ts->threaded)
 		pthread_join(ts->thread, NULL);
-	free(ts->heap);
 	cond_fini(&ts->wake);
 	cond_fini(&ts->idle);
 	lock_fini(&ts->lock);
 }
 
-int timer_set(struct timers *ts, struct timer *t, uint64_t delay_ms)
+void timer_set(struct timers *ts, struct timer *t, uint64_t delay_ms)
 {
 	uint64_t deadline = clock_mono_ms(ts->clock) + delay_ms;
 
 	scope_lock(&ts->lock);
-	if (t->heap_at)
+	if (t->set)
 		heap_remove(ts, t);
-	if (heap_reserve(ts) < 0)
-		return -ENOMEM;
 	t->deadline_ms = deadline;
-	ts->heap[ts->count] = t;
-	t->heap_at = ++ts->count;
-	heap_up(ts, ts->count - 1);
+	heap_add(ts, t);
 	cond_signal(&ts->wake);
-	return 0;
 }
 
 static bool cancel_locked(struct timers *ts, struct timer *t)
 {
-	if (!t->heap_at)
+	if (!t->set)
 		return false;
 	heap_remove(ts, t);
 	return true;

@@ -18,23 +18,28 @@
 struct timer {
 	void (*fire)(struct timer *t);
 	uint64_t deadline_ms; /* on the monotonic clock */
-	size_t heap_at;       /* index in the heap + 1; 0 = not set */
+	bool set;
+	/*
+	 * Its place in the heap. Nothing is allocated, so that a promise with
+	 * a time in it can always be kept.
+	 */
+	struct timer *child, *next; /* the first below it; beside it */
+	struct timer *before;       /* beside it, or what the first is below */
 };
 
 struct timers {
 	struct clock *clock;
 	struct lock lock; /* guards everything below */
 	struct cond wake;
-	struct cond idle; /* signalled when `running` becomes NULL */
-	struct timer **heap;
-	size_t count, capacity;
+	struct cond idle;      /* signalled when `running` becomes NULL */
+	struct timer *first;   /* a pairing heap by deadline */
 	struct timer *running; /* whose callback runs now */
 	bool stop, threaded;
 	pthread_t thread;
 };
 
-/* A service on @clock (borrowed). 0 or -errno. */
-int timers_init(struct timers *ts, struct clock *clock);
+/* A service on @clock (borrowed). */
+void timers_init(struct timers *ts, struct clock *clock);
 
 /* Start the thread (real clock only). 0 or -errno. */
 int timers_start(struct timers *ts);
@@ -49,9 +54,9 @@ static inline void timer_init(struct timer *t, void (*fire)(struct timer *))
 
 /*
  * Fire @t once, @delay_ms from now; a timer already set is moved. Any thread,
- * the callback included. 0 or -ENOMEM (a timer already set is never lost).
+ * the callback included. Never fails.
  */
-int timer_set(struct timers *ts, struct timer *t, uint64_t delay_ms);
+void timer_set(struct timers *ts, struct timer *t, uint64_t delay_ms);
 
 /*
  * Make sure that @t is not set. Returns true when it was. Its callback may be

@@ -17,15 +17,11 @@
 static int net_time(
 	struct nfsc_net *net, struct clock *clock, struct timers *timers)
 {
-	int err;
-
 	net->timers = timers;
 	if (timers)
 		return 0;
 	clock_init(&net->own_clock);
-	err = timers_init(&net->own_timers, &net->own_clock);
-	if (err < 0)
-		return err;
+	timers_init(&net->own_timers, &net->own_clock);
 	net->own = true;
 	net->timers = &net->own_timers;
 	return timers_start(&net->own_timers);

@@ -232,9 +232,8 @@ static int daemon_start(struct daemon *d)
 	int err;
 
 	clock_init(&d->clock);
-	err = timers_init(&d->timers, &d->clock);
-	if (err == 0)
-		err = timers_start(&d->timers);
+	timers_init(&d->timers, &d->clock);
+	err = timers_start(&d->timers);
 	if (err == 0)
 		err = start_identity(d);
 	if (err == 0)

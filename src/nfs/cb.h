@@ -81,8 +81,7 @@ void cb_stop(struct nfs_server *server);
 
 /*
  * Run @run on a worker in @delay_ms. False: it will not be, because the server
- * stops or for want of memory. A task that waits so when the server stops runs
- * cb_abandon() instead.
+ * stops. A task that waits so when the server stops runs cb_abandon() instead.
  */
 bool cb_retry_in(struct cb_task *task, uint64_t delay_ms,
 	void (*run)(struct rpc_job *job));

@@ -35,9 +35,9 @@ bool cb_retry_in(struct cb_task *task, uint64_t delay_ms,
 	task->retry_run = run;
 	timer_init(&task->retry, retry_fired);
 	scope_lock(&server->cb_lock);
-	if (atomic_load(&server->stopping) ||
-		timer_set(server->timers, &task->retry, delay_ms) < 0)
+	if (atomic_load(&server->stopping))
 		return false;
+	timer_set(server->timers, &task->retry, delay_ms);
 	list_add_tail(&server->cb_retries, &task->waiting);
 	return true;
 }

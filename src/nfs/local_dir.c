@@ -341,9 +341,10 @@ static void wait_for_permit(struct local_dir *d)
 
 	scope_lock(&l->lock);
 	list_add_tail(&l->later, &d->later);
-	if (!l->timer_set && !l->stopping)
-		l->timer_set =
-			timer_set(d->server->timers, &l->timer, RETRY_MS) == 0;
+	if (l->timer_set || l->stopping)
+		return;
+	timer_set(d->server->timers, &l->timer, RETRY_MS);
+	l->timer_set = true;
 }
 
 static void run(struct rpc_job *job)

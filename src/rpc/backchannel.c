@@ -165,8 +165,7 @@ static int register_locked(
 	out->pending = true;
 	out->job.run = run_timeout;
 	timer_init(&out->timer, timeout_fire);
-	if (timer_set(conn->rpc->config.timers, &out->timer, timeout_ms) < 0)
-		return -ENOMEM;
+	timer_set(conn->rpc->config.timers, &out->timer, timeout_ms);
 	list_add_tail(&conn->outcalls, &out->link);
 	rpc_conn_get(conn);
 	counter_add(&conn->rpc->stats.outcalls, 1);

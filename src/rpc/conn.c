@@ -132,9 +132,9 @@ void conn_timer_need_locked(struct rpc_conn *conn, uint64_t at_ms)
 
 	if (conn->closing || (conn->timer_at_ms && conn->timer_at_ms <= at_ms))
 		return;
-	if (timer_set(conn->rpc->config.timers, &conn->timer,
-		    at_ms > now ? at_ms - now : 0) == 0)
-		conn->timer_at_ms = at_ms;
+	timer_set(conn->rpc->config.timers, &conn->timer,
+		at_ms > now ? at_ms - now : 0);
+	conn->timer_at_ms = at_ms;
 }
 
 static bool is_idle_locked(const struct rpc_conn *conn)

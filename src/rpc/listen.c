@@ -53,8 +53,7 @@ static void pause_accept(struct listener *l, int err)
 	log_limited(LOG_LVL_WARN, 60000, "cannot accept a connection error=%d",
 		err);
 	counter_add(&l->rpc->stats.accept_pauses, 1);
-	if (timer_set(l->rpc->config.timers, &l->resume, PAUSE_MS) < 0)
-		rearm(l);
+	timer_set(l->rpc->config.timers, &l->resume, PAUSE_MS);
 }
 
 static void admit(struct rpc *rpc, int fd)

@@ -34,8 +34,7 @@ static void watch_stall(struct rpc *rpc)
 	if (atomic_exchange(&rpc->stall_set, true))
 		return;
 	rpc->stall_picks = atomic_load(&rpc->picks);
-	if (timer_set(rpc->config.timers, &rpc->stall, STALL_MS) < 0)
-		atomic_store(&rpc->stall_set, false);
+	timer_set(rpc->config.timers, &rpc->stall, STALL_MS);
 }
 
 static void stall_fire(struct timer *t)

@@ -23,18 +23,16 @@ bool batch_in_flight_locked(const struct deleg *d)
 
 /* ---- lists and timer, under the list lock ---- */
 
-/* Make sure the timer fires at @at_ms or before; false when it cannot. */
-static bool arm_locked(struct deleg_books *b, uint64_t at_ms)
+/* Make sure the timer fires at @at_ms or before. */
+static void arm_locked(struct deleg_books *b, uint64_t at_ms)
 {
 	uint64_t now = books_now_ms(b);
 
 	if (b->batch_timer_ms && b->batch_timer_ms <= at_ms)
-		return true;
-	if (timer_set(state_get_config(b->state)->timers, &b->batch_timer,
-		    at_ms > now ? at_ms - now : 0) < 0)
-		return false;
+		return;
+	timer_set(state_get_config(b->state)->timers, &b->batch_timer,
+		at_ms > now ? at_ms - now : 0);
 	b->batch_timer_ms = at_ms;
-	return true;
 }
 
 /* By time; whoever is added now is nearly always the last. */
@@ -55,11 +53,12 @@ static void add_locked(struct deleg_books *b, struct list *list,
 		return;
 	deleg_ref(d);
 	d->due_ms = due_ms;
-	/* Without a timer it does not wait: the next kick takes it. */
-	if (list == &b->ready || !arm_locked(b, due_ms))
-		list_add_tail(&b->ready, &d->on_due);
-	else
-		insert_by_time(list, d);
+	if (list == &b->ready) {
+		list_add_tail(list, &d->on_due);
+		return;
+	}
+	insert_by_time(list, d);
+	arm_locked(b, due_ms);
 }
 
 static void hurry_locked(struct deleg_books *b, struct deleg *d)

@@ -5,7 +5,6 @@
 #include "state/node.h"
 #include "state/state.h"
 
-/* Without a timer, whoever is set next arms it for all. */
 static void arm_locked(struct childdue *b, uint64_t at_ms)
 {
 	const struct state_config *config = state_get_config(b->state);
@@ -13,9 +12,8 @@ static void arm_locked(struct childdue *b, uint64_t at_ms)
 
 	if (b->timer_ms && b->timer_ms <= at_ms)
 		return;
-	if (timer_set(config->timers, &b->timer,
-		    at_ms > now ? at_ms - now : 0) == 0)
-		b->timer_ms = at_ms;
+	timer_set(config->timers, &b->timer, at_ms > now ? at_ms - now : 0);
+	b->timer_ms = at_ms;
 }
 
 static struct childchanges *first_locked(struct childdue *b)

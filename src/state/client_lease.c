@@ -74,8 +74,9 @@ int client_state_init(struct state *s)
 		htab_init(&s->clients_by_owner, 0) < 0)
 		return -ENOMEM;
 	timer_init(&s->lease_timer, lease_fired);
-	return timer_set(
+	timer_set(
 		s->config.timers, &s->lease_timer, s->config.lease_ms / 4 + 1);
+	return 0;
 }
 
 static struct client *any_client(struct state *s)

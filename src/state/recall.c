@@ -28,8 +28,9 @@ static void arm_locked(struct deleg_books *b)
 		return;
 	if (list_empty(&b->unsent) && list_empty(&b->sent))
 		return;
-	b->recall_timer_set = timer_set(state_get_config(b->state)->timers,
-				      &b->recall_timer, RECALL_TICK_MS) == 0;
+	timer_set(state_get_config(b->state)->timers, &b->recall_timer,
+		RECALL_TICK_MS);
+	b->recall_timer_set = true;
 }
 
 static void move_locked(

@@ -31,14 +31,15 @@ static void again(struct timer *t)
 {
 	note(t);
 	if (nfired < 3)
-		assert_int_equal(timer_set(&service, t, 10), 0);
+		timer_set(&service, t, 10);
 }
 
 static int setup(void **state)
 {
 	nfired = 0;
 	clock_init_fake(&clk, 1000 * NSEC_PER_SEC, 0);
-	return timers_init(&service, &clk);
+	timers_init(&service, &clk);
+	return 0;
 }
 
 static int teardown(void **state)
@@ -167,10 +168,10 @@ static void the_thread_fires_on_the_real_clock(void **state)
 	struct timer t;
 
 	clock_init(&real);
-	assert_int_equal(timers_init(&ts, &real), 0);
+	timers_init(&ts, &real);
 	assert_int_equal(timers_start(&ts), 0);
 	timer_init(&t, note_threaded);
-	assert_int_equal(timer_set(&ts, &t, 1), 0);
+	timer_set(&ts, &t, 1);
 	for (int i = 0; i < 5000 && !threaded_fired; i++)
 		usleep(1000);
 	assert_int_equal(threaded_fired, 1);

@@ -477,7 +477,7 @@ static void use_real_time(struct rig *rig)
 {
 	timers_fini(&rig->timers);
 	clock_init(&rig->clock);
-	assert_int_equal(timers_init(&rig->timers, &rig->clock), 0);
+	timers_init(&rig->timers, &rig->clock);
 	assert_int_equal(timers_start(&rig->timers), 0);
 }
 
