@@ -7,8 +7,10 @@
 #include "base/cleanup.h"
 #include "store/posix_watch.h"
 
-#define MASK_ENTRIES \
-	(FAN_CREATE | FAN_DELETE | FAN_RENAME | FAN_ATTRIB | FAN_ONDIR)
+/* MODIFY is of the directory itself: its time of modification set alone. */
+#define MASK_ENTRIES                                                      \
+	(FAN_CREATE | FAN_DELETE | FAN_RENAME | FAN_ATTRIB | FAN_MODIFY | \
+		FAN_ONDIR)
 #define MASK_CONTENT  (FAN_MODIFY | FAN_ATTRIB | FAN_CLOSE_WRITE)
 #define MASK_CHILDREN (MASK_CONTENT | FAN_EVENT_ON_CHILD | FAN_ONDIR)
 /* Overwritten by a rename it is told of by ATTRIB alone. */

@@ -173,6 +173,7 @@ static void dd23_attributes_of_children(void **state)
 	assert_int_equal(recalls(), 0);
 }
 
+/* This client is told, and prints none of it (test_local_attrs.c). */
 static void dd23_the_directory_itself(void **state)
 {
 	start("", false, "READY 1");

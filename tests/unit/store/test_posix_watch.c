@@ -271,6 +271,8 @@ static void test_names_of_any_length(void **state)
 
 static void test_the_directory_itself(void **state)
 {
+	static const struct timespec mtime_only[2] = {
+		{.tv_nsec = UTIME_OMIT}, {.tv_sec = 1}};
 	struct fileid d = make_dir("d");
 
 	watch(&d, STORE_WATCH_ENTRIES);
@@ -281,6 +283,9 @@ static void test_the_directory_itself(void **state)
 	await(OUTSIDE_OBJECT, &d, "");
 	forget();
 	HERE(must(utimensat(AT_FDCWD, "d", NULL, 0) == 0));
+	await(OUTSIDE_OBJECT, &d, "");
+	forget();
+	HERE(must(utimensat(AT_FDCWD, "d", mtime_only, 0) == 0));
 	await(OUTSIDE_OBJECT, &d, "");
 }
 
