@@ -349,6 +349,18 @@ static void render_types(struct render *r, const json_t *types)
 	}
 }
 
+/* An older server says nothing of it. */
+static void render_memory(struct render *r, const json_t *o)
+{
+	if (!o)
+		return;
+	begin_line(r, "  memory");
+	render_number(r, number_at(o, "bytes"));
+	render_str(r, " of ");
+	render_number(r, number_at(o, "limit_bytes"));
+	render_str(r, " bytes\n");
+}
+
 static void render_notifications(struct render *r, const json_t *o)
 {
 	begin_line(r, "notifications");
@@ -366,6 +378,7 @@ void render_status(struct render *r, const json_t *object)
 	render_server(r, object);
 	render_load(r, object);
 	render_types(r, json_object_get(object, "delegations"));
+	render_memory(r, json_object_get(object, "delegation_memory"));
 	render_notifications(r, json_object_get(object, "notifications"));
 }
 

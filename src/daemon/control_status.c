@@ -103,6 +103,12 @@ static json_t *delegations(const struct metrics *m)
 	return types;
 }
 
+static json_t *memory(const struct metrics *m)
+{
+	return json_pack("{soso}", "bytes", control_number(m->deleg_bytes_all),
+		"limit_bytes", control_number(m->deleg_bytes_limit));
+}
+
 static json_t *notifications(const struct metrics *m)
 {
 	return json_pack("{sososososo}", "queued",
@@ -156,6 +162,7 @@ static json_t *describe(const struct control_source *source)
 	json_object_set_new(object, "calls", control_number(m.rpc.calls));
 	json_object_set_new(object, "threads", control_number(m.rpc.threads));
 	json_object_set_new(object, "delegations", delegations(&m));
+	json_object_set_new(object, "delegation_memory", memory(&m));
 	json_object_set_new(object, "notifications", notifications(&m));
 	return object;
 }

@@ -14,6 +14,7 @@
 
 #include "nfs/server.h"
 #include "state/deleg_count.h"
+#include "state/dirmemory.h"
 #include "store/dirindex.h"
 
 /* Everything at one moment, as far as it goes: others count meanwhile. */
@@ -23,6 +24,8 @@ struct metrics {
 	struct state_stats state;
 	struct deleg_stats delegs;
 	uint64_t deleg_limits[DELEG_TYPES];
+	uint64_t deleg_bytes[DIRMEMORY_USES];
+	uint64_t deleg_bytes_all, deleg_bytes_limit;
 	struct rpc_stats rpc;
 	struct store_call_stats store[STORE_CALLS];
 	uint64_t operations[COUNT_OPERATIONS][COUNT_STATUSES];

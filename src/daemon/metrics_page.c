@@ -64,6 +64,11 @@ void metrics_read(const struct metrics_source *source, struct metrics *ret)
 	ret->deleg_limits[DELEG_FILE] = 0;
 	ret->deleg_limits[DELEG_DIR] =
 		state_get_config(server->state)->max_dir_delegs;
+	for (int i = 0; i < DIRMEMORY_USES; i++)
+		ret->deleg_bytes[i] = dirmemory_bytes(i);
+	ret->deleg_bytes_all = dirmemory_total();
+	ret->deleg_bytes_limit =
+		state_get_config(server->state)->max_deleg_bytes;
 	rpc_read_stats(server->rpc, &ret->rpc);
 	for (int i = 0; i < STORE_CALLS; i++)
 		ret->store[i] = store_call_stats(i);

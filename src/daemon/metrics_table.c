@@ -41,6 +41,11 @@ static const char *overflow(unsigned i)
 	return deleg_overflow_name(i);
 }
 
+static const char *use(unsigned i)
+{
+	return dirmemory_use_name(i);
+}
+
 static const char *operation(unsigned i)
 {
 	return count_operation_name(i);
@@ -74,6 +79,7 @@ static const struct metric_label by_reason = {"reason", RECALL_REASONS, reason};
 static const struct metric_label by_kind = {"kind", CHANGE_KINDS, kind};
 static const struct metric_label by_overflow = {
 	"cause", DELEG_OVERFLOWS, overflow};
+static const struct metric_label by_use = {"use", DIRMEMORY_USES, use};
 static const struct metric_label by_operation = {
 	"operation", COUNT_OPERATIONS, operation};
 static const struct metric_label by_status = {"status", COUNT_STATUSES, status};
@@ -115,6 +121,12 @@ const struct metric metrics_table[] = {
 	{"herald_delegations_limit",
 		"The most there may be; 0: there are none.", GAUGE,
 		AT(deleg_limits), .by = {BY(type, VALUES)}},
+	{"herald_delegation_memory_bytes",
+		"Memory that directory delegations take.", GAUGE,
+		AT(deleg_bytes), .by = {BY(use, VALUES)}},
+	{"herald_delegation_memory_limit_bytes",
+		"The most it may be; then none is granted.", GAUGE,
+		AT(deleg_bytes_limit)},
 	{"herald_delegations_being_recalled",
 		"Delegations recalled and neither returned nor revoked yet.",
 		GAUGE, AT(delegs.type[0].being_recalled), .by = {BY_TYPE}},

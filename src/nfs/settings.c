@@ -6,6 +6,7 @@
 #define MS_PER_SECOND 1000
 #define MS_PER_HOUR   (60 * 60 * 1000)
 #define KIB           (UINT64_C(1) << 10)
+#define MIB           (UINT64_C(1) << 20)
 #define GIB           (UINT64_C(1) << 30)
 
 static const char *const at_limit_words[] = {
@@ -31,10 +32,16 @@ static const struct setting dirdeleg_rows[] = {
 		.value = "0",
 		.what = "The most of one client; near it, it is asked to give "
 			"some back. 0: as many as it gets of `max`."},
+	{"memory", SETTING_SIZE, AT(memory), MIB, 1024 * GIB, .value = "1GiB",
+		.what = "The most memory for them: what holders were told of "
+			"directories, changes that wait, and delegations "
+			"themselves. From 90 % on, clients are asked to give "
+			"some back."},
 	{"at_limit", SETTING_CHOICE, AT(at_limit), .words = at_limit_words,
 		.value = "recall",
-		.what = "When all of `max` are out, recall the oldest of the "
-			"client that has most, or only refuse whoever asks."},
+		.what = "When all of `max` are out or `memory` is used up, "
+			"recall the oldest of the client that has most, or "
+			"only refuse whoever asks."},
 	{"queue_events", SETTING_NUMBER, AT(queue_events), 1, 1048576,
 		.value = "16384",
 		.what = "The most changes that wait for delivery to one "
@@ -104,6 +111,7 @@ void nfs_settings_apply(
 	state->notify_window_ms = d->batch_window;
 	state->max_dir_delegs = d->max;
 	state->max_client_dir_delegs = d->max_per_client;
+	state->max_deleg_bytes = d->memory;
 	state->refuse_at_limit = d->at_limit == AT_LIMIT_REFUSE;
 	state->notify_max_events = d->queue_events;
 	state->notify_max_bytes = d->queue_bytes;

@@ -21,6 +21,7 @@ struct dirdeleg_settings {
 	uint64_t batch_window;
 	uint64_t max;
 	uint64_t max_per_client; /* 0 = no limit of its own */
+	uint64_t memory;         /* bytes */
 	unsigned at_limit;       /* enum at_limit */
 	uint64_t queue_events;
 	uint64_t queue_bytes;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "state/client.h"
+#include "state/dirmemory.h"
 
 static bitmap4 attrs_of(const struct deleg_terms *terms)
 {
@@ -33,7 +34,7 @@ void childclass_free(struct childclass *class)
 	if (!class)
 		return;
 	while ((change = childclass_take(class)))
-		free(change);
+		childchange_free(change);
 	if (class->changes)
 		childclass_drop_changes(class);
 	free(class);
@@ -84,6 +85,11 @@ static struct childchange *find(
 	return at ? container_of(at, struct childchange, link) : NULL;
 }
 
+static int64_t change_bytes(const struct childchange *change)
+{
+	return sizeof(*change) + change->id_len;
+}
+
 static struct childchange *change_new(
 	const struct fileid *id, uint64_t by, uint32_t via)
 {
@@ -96,7 +102,14 @@ static struct childchange *change_new(
 	change->by_many = by == 0;
 	change->id_len = id->len;
 	memcpy(change->id_data, id->data, id->len);
+	dirmemory_count(DIRMEMORY_CHILDREN, change_bytes(change));
 	return change;
+}
+
+void childchange_free(struct childchange *change)
+{
+	dirmemory_count(DIRMEMORY_CHILDREN, -change_bytes(change));
+	free(change);
 }
 
 bool childclass_note(struct childclass *class, struct node *node,
@@ -113,6 +126,8 @@ bool childclass_note(struct childclass *class, struct node *node,
 		change->by_many |= by != change->by || via != change->via;
 		return true;
 	}
+	if (dirmemory_is_over(node->state))
+		return false;
 	change = change_new(id, by, via);
 	if (!change)
 		return false;

@@ -64,7 +64,7 @@ bool childclass_fits(
 
 /*
  * Write down that @id, which is @child of @node, changed, by client @by (0:
- * nobody we know) through export @via. False: out of memory.
+ * nobody we know) through export @via. False: out of memory, or over its limit.
  */
 bool childclass_note(struct childclass *class, struct node *node,
 	uint64_t child, const struct fileid *id, uint64_t by, uint32_t via);
@@ -72,8 +72,9 @@ bool childclass_note(struct childclass *class, struct node *node,
 /* How many are written down. */
 size_t childclass_count(const struct childclass *class);
 
-/* The oldest of those written down, now the caller's to free(); NULL: none. */
+/* The oldest of those written down, now the caller's to free; NULL: none. */
 struct childchange *childclass_take(struct childclass *class);
+void childchange_free(struct childchange *change);
 
 /* All were taken, and are not due any more. */
 void childclass_drop_changes(struct childclass *class);

@@ -7,11 +7,15 @@
 
 #include "base/cleanup.h"
 #include "base/list.h"
+#include "state/dirmemory.h"
 
 struct entry {
 	struct htab_link link; /* its hash is the child */
 	struct node *dir;
 };
+
+/* With its part of the table's buckets. */
+#define ENTRY_BYTES ((int64_t)(sizeof(struct entry) + sizeof(void *)))
 
 static struct childindex_shard *shard_of(struct childindex *ix, uint64_t child)
 {
@@ -50,6 +54,7 @@ int childindex_add(struct childindex *ix, uint64_t child, struct node *dir)
 	scope_lock(&shard->lock);
 	htab_insert(&shard->table, &e->link, child);
 	atomic_fetch_add(&ix->count, 1);
+	dirmemory_count(DIRMEMORY_CHILDREN, ENTRY_BYTES);
 	return 0;
 }
 
@@ -66,6 +71,7 @@ void childindex_remove(struct childindex *ix, uint64_t child, struct node *dir)
 			continue;
 		htab_remove(&shard->table, &e->link);
 		atomic_fetch_sub(&ix->count, 1);
+		dirmemory_count(DIRMEMORY_CHILDREN, -ENTRY_BYTES);
 		free(e);
 		return;
 	}

@@ -183,7 +183,7 @@ bool childattr_tell(struct node *dir,
 	dirchange_judge_all(&t.dc, 0, CHANGE_CHILD_ATTRS, true);
 	for (int i = 0; i < t.count; i++) {
 		tell_one(&t, t.change[i], read, ctx);
-		free(t.change[i]);
+		childchange_free(t.change[i]);
 	}
 	dirchange_leave(&t.dc);
 	told_put(t.told);

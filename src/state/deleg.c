@@ -12,6 +12,7 @@
 #include "state/client.h"
 #include "state/deleg_private.h"
 #include "state/dirdeleg.h"
+#include "state/dirmemory.h"
 #include "state/dirside.h"
 #include "state/policy_dirdeleg.h"
 #include "state/policy_recall.h"
@@ -130,6 +131,11 @@ bool deleg_wait(struct deleg_books *b, uint64_t seen, uint64_t deadline_ms)
 
 /* ---- making and ending one ---- */
 
+static int64_t deleg_bytes(uint8_t fh_len)
+{
+	return sizeof(struct deleg) + fh_len;
+}
+
 static void deleg_free(struct stateid *sid)
 {
 	struct deleg *d = deleg_of(sid);
@@ -138,6 +144,7 @@ static void deleg_free(struct stateid *sid)
 	assert(list_empty(&d->on_recall) && list_empty(&d->on_due));
 	notifyq_fini(&d->queue);
 	dirdeleg_terms_put(deleg_books(d), d->terms);
+	dirmemory_count(DIRMEMORY_DELEGATIONS, -deleg_bytes(d->fh_len));
 	free(d);
 }
 
@@ -160,6 +167,7 @@ struct deleg *deleg_new(struct client *client, struct node *node,
 	notifyq_init(&d->queue, batch_bytes);
 	d->fh_len = fh_len;
 	memcpy(d->fh, fh, fh_len);
+	dirmemory_count(DIRMEMORY_DELEGATIONS, deleg_bytes(fh_len));
 	return d;
 }
 

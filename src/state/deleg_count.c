@@ -19,6 +19,7 @@ static const char *const refusal_names[DELEG_REFUSALS] = {
 	[DELEG_REFUSED_OUTDATED] = "outdated",
 	[DELEG_REFUSED_LIMIT] = "limit",
 	[DELEG_REFUSED_CLIENT_LIMIT] = "client_limit",
+	[DELEG_REFUSED_MEMORY] = "memory",
 	[DELEG_REFUSED_MARKS] = "marks",
 	[DELEG_REFUSED_STORE] = "store",
 	[DELEG_REFUSED_PSEUDO] = "pseudo_root",

@@ -28,6 +28,7 @@ enum deleg_refusal {
 	DELEG_REFUSED_OUTDATED,       /* the client does not know it as it is */
 	DELEG_REFUSED_LIMIT,          /* the server's */
 	DELEG_REFUSED_CLIENT_LIMIT,   /* the client's share */
+	DELEG_REFUSED_MEMORY,         /* there is none left for more */
 	DELEG_REFUSED_MARKS,          /* foreign changes would go unseen */
 	DELEG_REFUSED_STORE,          /* the store cannot list it */
 	DELEG_REFUSED_PSEUDO,         /* the pseudo root never changes */
@@ -39,7 +40,7 @@ const char *deleg_refusal_name(enum deleg_refusal reason);
 /* What made a recall for RECALL_OVERFLOW necessary. */
 enum deleg_overflow {
 	DELEG_OVERFLOW_QUEUE,      /* a limit of the queue */
-	DELEG_OVERFLOW_MEMORY,     /* no memory for the event */
+	DELEG_OVERFLOW_MEMORY,     /* none for the event, or over its limit */
 	DELEG_OVERFLOW_INCOMPLETE, /* it lacks what the holder was promised */
 	DELEG_OVERFLOW_TOO_LARGE,  /* it fits in no request */
 	DELEG_OVERFLOWS

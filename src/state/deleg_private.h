@@ -93,10 +93,12 @@ void recall_unhold_locked(struct deleg_books *b, struct deleg *d);
 bool batch_in_flight_locked(const struct deleg *d);
 
 /*
- * Near or at the limit of all directory delegations, or of those of @who, which
- * wants one: ask or recall whoever has the most, ask @who. Without locks.
+ * Near or at the limits of all directory delegations, or of those of @who,
+ * whose request ended with @refusal: ask or recall whoever has the most, ask
+ * @who. Without locks.
  */
-void dirdeleg_ease(struct deleg_books *b, struct client *who);
+void dirdeleg_ease(
+	struct deleg_books *b, struct client *who, enum deleg_refusal refusal);
 
 /* Terms alike are one. NULL when out of memory; NULL is put too. */
 struct deleg_terms *dirdeleg_terms_get(

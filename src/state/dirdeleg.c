@@ -9,6 +9,7 @@
 #include "state/cbsession.h"
 #include "state/deleg_private.h"
 #include "state/dirchange.h"
+#include "state/dirmemory.h"
 #include "state/dirside.h"
 #include "state/policy_dirdeleg.h"
 #include "state/recall.h"
@@ -120,7 +121,8 @@ static bool is_held_off(struct deleg_books *b, const struct node *n)
 
 /*
  * Nothing against it on the directory: a duplicate, also one being recalled
- * (18.39.4); somebody's change that waits for a recall; its own removal.
+ * (18.39.4); somebody's change that waits for a recall; its own removal. And
+ * memory, that of the grant included when it has been prepared.
  */
 static enum deleg_refusal check_node_locked(
 	const struct node *n, const struct client *c, uint32_t via)
@@ -135,9 +137,10 @@ static enum deleg_refusal check_node_locked(
 		if (d->blocking)
 			return DELEG_REFUSED_RECALL_PENDING;
 	}
-	return is_held_off(state_deleg_books(n->state), n)
-		? DELEG_REFUSED_HOLDOFF
-		: DELEG_NOT_REFUSED;
+	if (is_held_off(state_deleg_books(n->state), n))
+		return DELEG_REFUSED_HOLDOFF;
+	return dirmemory_has_room(n->state) ? DELEG_NOT_REFUSED
+					    : DELEG_REFUSED_MEMORY;
 }
 
 /* Would it be granted, as it looks now? */
@@ -292,7 +295,7 @@ nfsstat4 dirdeleg_grant(struct client *client, const struct fileid *dir,
 	}
 	if (status == NFS4_OK)
 		note_answer(client, dir, ret);
-	dirdeleg_ease(b, client);
+	dirdeleg_ease(b, client, ret->refusal);
 	return status;
 }
 

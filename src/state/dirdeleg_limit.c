@@ -4,6 +4,7 @@
 #include "state/batch.h"
 #include "state/client.h"
 #include "state/deleg_private.h"
+#include "state/dirmemory.h"
 #include "state/policy_dirdeleg.h"
 #include "state/recall.h"
 #include "state/state_private.h"
@@ -95,14 +96,14 @@ static bool is_time(
 static void ease_all(
 	struct deleg_books *b, struct client *who, enum dirdeleg_pressure all)
 {
-	uint32_t max = state_get_config(b->state)->max_dir_delegs;
+	uint32_t out = atomic_load(&b->dir_delegs);
 	struct heaviest h = find_heaviest(b->state, who);
 
 	if (!h.client)
 		return;
 	ask_back(h.client, h.held, books_now_ms(b));
 	if (all == DIRDELEG_RECLAIM &&
-		dirdeleg_above_share(h.held, max, h.clients))
+		dirdeleg_above_share(h.held, out, h.clients))
 		reclaim_from(h.client);
 	client_put(h.client);
 }
@@ -117,14 +118,27 @@ static void ease_one(struct deleg_books *b, struct client *who)
 		ask_back(who, held, books_now_ms(b));
 }
 
-void dirdeleg_ease(struct deleg_books *b, struct client *who)
+/* What was too large for the memory that is left is not in its sum. */
+static enum dirdeleg_pressure find_pressure(
+	struct deleg_books *b, enum deleg_refusal refusal)
 {
 	const struct state_config *config = state_get_config(b->state);
-	enum dirdeleg_pressure all = dirdeleg_pressure(
-		atomic_load(&b->dir_delegs), config->max_dir_delegs);
 
-	if (config->refuse_at_limit)
-		return;
+	if (refusal == DELEG_REFUSED_MEMORY)
+		return DIRDELEG_RECLAIM;
+	return dirdeleg_tighter(dirdeleg_pressure(atomic_load(&b->dir_delegs),
+					config->max_dir_delegs),
+		dirdeleg_pressure(dirmemory_total(), config->max_deleg_bytes));
+}
+
+void dirdeleg_ease(
+	struct deleg_books *b, struct client *who, enum deleg_refusal refusal)
+{
+	enum dirdeleg_pressure all = find_pressure(b, refusal);
+
+	if (all == DIRDELEG_RECLAIM &&
+		state_get_config(b->state)->refuse_at_limit)
+		all = DIRDELEG_ASK;
 	ease_one(b, who);
 	if (all != DIRDELEG_ROOM && is_time(b, books_now_ms(b), all))
 		ease_all(b, who, all);

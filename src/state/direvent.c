@@ -4,19 +4,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/counter.h"
 #include "state/dirform.h"
-
-static struct counter live_bytes;
+#include "state/dirmemory.h"
 
 uint64_t dir_event_bytes(void)
 {
-	return counter_read(&live_bytes);
+	return dirmemory_bytes(DIRMEMORY_EVENTS);
 }
 
 void dir_event_count_bytes(int64_t more)
 {
-	counter_add(&live_bytes, more);
+	dirmemory_count(DIRMEMORY_EVENTS, more);
 }
 
 /* What is packed behind the event, in this order. */

@@ -2,6 +2,7 @@
 #include "state/dirholder.h"
 
 #include "state/batch.h"
+#include "state/dirmemory.h"
 #include "state/recall.h"
 
 /* ---- telling ---- */
@@ -46,6 +47,10 @@ void dirholder_tell(
 	if (!e || !is_complete_for(d, change)) {
 		overflow(d,
 			e ? DELEG_OVERFLOW_INCOMPLETE : DELEG_OVERFLOW_MEMORY);
+		return;
+	}
+	if (dirmemory_is_over(b->state)) {
+		overflow(d, DELEG_OVERFLOW_MEMORY);
 		return;
 	}
 	switch (notifyq_put(&d->queue, e, state_get_config(b->state))) {

@@ -6,6 +6,7 @@
 
 #include "base/cleanup.h"
 #include "state/dirholder.h"
+#include "state/dirmemory.h"
 #include "state/recall.h"
 #include "state/state_private.h"
 
@@ -315,6 +316,12 @@ static void fit_place(const struct told *told, struct dir_change *c)
 	c->previous_cookie = place.previous.cookie;
 }
 
+/* It grew where nothing may grow any more. */
+static bool has_outgrown(const struct node *n, const struct dir_change *c)
+{
+	return c->kind == CHANGE_ADD_ENTRY && dirmemory_is_over(n->state);
+}
+
 static bool wants_children(struct node *n)
 {
 	scope_lock(&n->lock);
@@ -335,7 +342,7 @@ enum dirside_news dirside_apply(
 	news = fit(told, change);
 	if (news == DIRSIDE_NOTHING)
 		told_note_verifier(told, change);
-	else if (told_apply(told, change) < 0)
+	else if (told_apply(told, change) < 0 || has_outgrown(n, change))
 		lose_told(n);
 	else if (order)
 		fit_place(told, change);

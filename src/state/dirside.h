@@ -74,7 +74,8 @@ enum dirside_news {
  * Commit: @change happened in @n and is being told. It may be about names that
  * others made or removed meanwhile, which is told later: so it is made what it
  * means to those who were told of all before it; with @order its position is
- * one among the entries they know. A set that cannot follow is dropped, and who
+ * one among the entries they know. A set that cannot follow, or
+ * has outgrown the memory limit, is dropped, and who
  * relied on it for its children is recalled (resource); one that
  * nobody needs for that any more leaves the index. Inside the change section;
  * recall_kick() must follow.

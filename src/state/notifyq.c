@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/cleanup.h"
+#include "state/dirmemory.h"
 
 #define RING_SMALLEST 8
 
@@ -18,6 +19,11 @@ void notifyq_init(struct notifyq *q, uint32_t batch_bytes)
 static struct dir_event **slot_at(struct notifyq *q, uint32_t i)
 {
 	return &q->ring[(q->first + i) & (q->capacity - 1)];
+}
+
+static int64_t ring_bytes(uint32_t capacity)
+{
+	return (int64_t)capacity * (int64_t)sizeof(struct dir_event *);
 }
 
 /* A ring moved out of its queue, to be emptied without the lock. */
@@ -36,12 +42,18 @@ static struct old_ring take_ring_locked(struct notifyq *q)
 	return old;
 }
 
+static void ring_free(struct dir_event **ring, uint32_t capacity)
+{
+	dirmemory_count(DIRMEMORY_QUEUES, -ring_bytes(capacity));
+	free(ring);
+}
+
 static void old_ring_free(struct old_ring *old)
 {
 	for (uint32_t i = 0; i < old->count; i++)
 		dir_event_put(
 			old->ring[(old->first + i) & (old->capacity - 1)]);
-	free(old->ring);
+	ring_free(old->ring, old->capacity);
 }
 
 void notifyq_fini(struct notifyq *q)
@@ -65,7 +77,8 @@ static bool reserve_locked(struct notifyq *q)
 		return false;
 	for (uint32_t i = 0; i < q->count; i++)
 		ring[i] = *slot_at(q, i);
-	free(q->ring);
+	ring_free(q->ring, q->capacity);
+	dirmemory_count(DIRMEMORY_QUEUES, ring_bytes(grown));
 	q->ring = ring;
 	q->first = 0;
 	q->capacity = grown;
@@ -146,7 +159,7 @@ static void drop_front_locked(struct notifyq *q)
 /* An idle delegation keeps no ring. */
 static void release_ring_locked(struct notifyq *q)
 {
-	free(q->ring);
+	ring_free(q->ring, q->capacity);
 	q->ring = NULL;
 	q->first = q->capacity = 0;
 }

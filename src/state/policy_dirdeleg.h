@@ -188,9 +188,10 @@ static inline bool dirdeleg_setattr_permits(uint32_t mask)
 }
 
 /*
- * The limit on all directory delegations (DD-10). From 90 % on, the client
- * with the most is asked to give some back as it sees fit; at the limit, its
- * oldest is recalled, if it has more than its share, to make room for others.
+ * The limits on all directory delegations (DD-10): how many, and how much
+ * memory. From 90 % of either on, the client with the most is asked to give
+ * some back as it sees fit; at the limit nothing is granted, and its oldest is
+ * recalled, if it has more than its share, to make room for others.
  */
 enum dirdeleg_pressure {
 	DIRDELEG_ROOM,
@@ -199,19 +200,34 @@ enum dirdeleg_pressure {
 };
 
 static inline enum dirdeleg_pressure dirdeleg_pressure(
-	uint32_t total, uint32_t max)
+	uint64_t total, uint64_t max)
 {
 	if (total >= max)
 		return DIRDELEG_RECLAIM;
-	return (uint64_t)total * 10 >= (uint64_t)max * 9 ? DIRDELEG_ASK
-							 : DIRDELEG_ROOM;
+	return total >= max - max / 10 ? DIRDELEG_ASK : DIRDELEG_ROOM;
 }
 
-/* Has a client with @held more than its share, when @clients want some? */
-static inline bool dirdeleg_above_share(
-	uint32_t held, uint32_t max, uint32_t clients)
+/* The tighter one of two limits. */
+static inline enum dirdeleg_pressure dirdeleg_tighter(
+	enum dirdeleg_pressure a, enum dirdeleg_pressure b)
 {
-	return (uint64_t)held * clients > max;
+	return a > b ? a : b;
+}
+
+/*
+ * What delegations that are out make us keep may take a quarter more, so that
+ * those are not given up for each change at the limit; then what grows goes.
+ */
+static inline bool dirdeleg_memory_is_over(uint64_t bytes, uint64_t max)
+{
+	return bytes > max && bytes - max > max / 4;
+}
+
+/* Has a client with @held of all @out more than one of @clients should? */
+static inline bool dirdeleg_above_share(
+	uint32_t held, uint32_t out, uint32_t clients)
+{
+	return (uint64_t)held * clients > out;
 }
 
 /* What @len bytes of opaque take with their length. */

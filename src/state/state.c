@@ -22,6 +22,7 @@ void state_config_default(struct state_config *config)
 		.max_opens = 100000,
 		.max_locks = 100000,
 		.max_dir_delegs = 100000,
+		.max_deleg_bytes = 1u << 30,
 		.notify_max_events = 16384,
 		.notify_max_bytes = 4u << 20,
 		.notify_window_ms = 50,

@@ -101,6 +101,7 @@ struct state_config {
 	uint64_t change_linger_ms;
 	uint32_t max_dir_delegs;        /* all clients */
 	uint32_t max_client_dir_delegs; /* of one; 0 = no limit of its own */
+	uint64_t max_deleg_bytes;       /* of all they need: dirmemory.h */
 	uint32_t notify_max_events;     /* per delegation; 16,384 */
 	size_t notify_max_bytes;        /* per delegation; 4 MiB */
 	uint64_t notify_window_ms;      /* batch window; 0 = at once */
@@ -109,7 +110,7 @@ struct state_config {
 	uint64_t damping_max_ms;   /* it doubles each time, up to this */
 	uint32_t told_max_entries; /* of one directory; see told.h */
 	uint32_t child_attr_min_delay_ms; /* see policy_dirdeleg.h */
-	bool refuse_at_limit;             /* of those two: recall nobody */
+	bool refuse_at_limit;             /* of all of them: recall nobody */
 	bool dir_delegations;         /* false: GET_DIR_DELEGATION = NOTSUPP */
 	bool classic_notify;          /* serve clients without GFLAG_EXTEND */
 	bool strict_destroy_clientid; /* directory delegations: BUSY, too */

@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/counter.h"
 #include "base/htab.h"
 #include "state/childindex.h"
+#include "state/dirmemory.h"
 #include "state/node.h"
 
 /*
@@ -31,11 +31,14 @@ _Static_assert(sizeof(struct told_slot) == 32, "one entry is small");
 #define SLOTS_MIN 16
 #define NAMES_MIN 256
 
-static struct counter live_bytes;
-
 uint64_t told_bytes_all(void)
 {
-	return counter_read(&live_bytes);
+	return dirmemory_bytes(DIRMEMORY_TOLD_SETS);
+}
+
+static void count_bytes(int64_t more)
+{
+	dirmemory_count(DIRMEMORY_TOLD_SETS, more);
 }
 
 uint64_t told_child(const struct fileid *id)
@@ -66,7 +69,7 @@ struct told *told_new(uint32_t max)
 		return NULL;
 	ref_init(&t->ref);
 	t->max = max;
-	counter_add(&live_bytes, sizeof(*t));
+	count_bytes(sizeof(*t));
 	return t;
 }
 
@@ -81,7 +84,7 @@ void told_put(struct told *t)
 	if (!t || !ref_put(&t->ref))
 		return;
 	told_unindex(t);
-	counter_add(&live_bytes, -(int64_t)told_bytes(t));
+	count_bytes(-(int64_t)told_bytes(t));
 	free(t->by_name);
 	free(t->by_child);
 	free(t->slots);
@@ -233,7 +236,7 @@ static int reserve(struct told *t, uint32_t name_len)
 
 	if (err == 0)
 		err = reserve_name(t, name_len);
-	counter_add(&live_bytes, (int64_t)told_bytes(t) - (int64_t)before);
+	count_bytes((int64_t)told_bytes(t) - (int64_t)before);
 	return err;
 }
 

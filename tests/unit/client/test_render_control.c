@@ -175,7 +175,9 @@ static void test_status(void **state)
 		"\"file\":{\"limit\":0},\"directory\":{\"outstanding\":10,"
 		"\"limit\":100,\"being_recalled\":1,\"granted\":20,"
 		"\"revoked\":2,\"refused\":{\"limit\":3},\"recalled\":"
-		"{\"conflict\":4,\"admin\":5}}},\"notifications\":{"
+		"{\"conflict\":4,\"admin\":5}}},\"delegation_memory\":{"
+		"\"bytes\":4400,\"limit_bytes\":1048576},"
+		"\"notifications\":{"
 		"\"queued\":{\"add_entry\":9},\"delivered\":{},\"batches\":8,"
 		"\"overflows\":{},\"queue_bytes\":640}}",
 		"heraldd        1.2, pid 77, up 1m, in grace\n"
@@ -193,6 +195,7 @@ static void test_status(void **state)
 		"  refused      3 (limit 3)\n"
 		"  recalled     9 (conflict 4, admin 5)\n"
 		"  revoked      2\n"
+		"  memory       4400 of 1048576 bytes\n"
 		"notifications  8 sent, 640 bytes waiting\n"
 		"  queued       9 (add_entry 9)\n"
 		"  delivered    0\n"

@@ -527,6 +527,7 @@ static void settings_reach_the_server(void **state)
 		    "nfs:\n  directory_delegations:\n"
 		    "    enabled: off\n    batch_window: 2s\n    max: 7\n"
 		    "    max_per_client: 3\n    at_limit: refuse\n"
+		    "    memory: 2MiB\n"
 		    "    queue_events: 9\n    queue_bytes: 1MiB\n"
 		    "    classic_clients: recall\n    damping: 0\n"
 		    "    damping_max: 1m\n    recall_wait: 5ms\n"
@@ -539,6 +540,7 @@ static void settings_reach_the_server(void **state)
 	assert_int_equal(set.state.notify_window_ms, 2000);
 	assert_int_equal(set.state.max_dir_delegs, 7);
 	assert_int_equal(set.state.max_client_dir_delegs, 3);
+	assert_int_equal(set.state.max_deleg_bytes, 2 << 20);
 	assert_true(set.state.refuse_at_limit);
 	assert_int_equal(set.state.notify_max_events, 9);
 	assert_int_equal(set.state.notify_max_bytes, 1 << 20);

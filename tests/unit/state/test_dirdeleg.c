@@ -396,18 +396,44 @@ static void dd10_equal_shares_are_left_alone(void **state)
 	end_limited(&st, a, b);
 }
 
-static void dd10_refusing_at_the_limit(void **state)
+static void dd10_refusing_at_the_limit_still_asks(void **state)
 {
 	struct stage st;
 	struct client *a, *b;
 
 	begin_limited(&st, true, &a, &b);
 	take_many(&st, a, 0, 20);
-	stage_pass(&st, 10);
+	assert_int_equal(asked.times, 1); /* at 18 */
+	assert_int_equal(asked.keep, 13);
+	stage_pass(&st, 5000);
 	assert_null(stage_grant(&st, b, 100, ASK_ALL));
 	stage_assert_quiet(&st);
-	assert_int_equal(asked.times, 0);
+	assert_int_equal(asked.times, 2);
+	assert_ptr_equal(asked.client, a);
+	assert_int_equal(asked.keep, 14);
 	end_limited(&st, a, b);
+}
+
+/* What one client may have is refused beyond it in any case: it is asked. */
+static void dd10_a_client_is_asked_where_limits_refuse(void **state)
+{
+	struct stage st;
+
+	asked = (struct asked){.times = 0};
+	stage_prepare(&st);
+	st.w.config.max_client_dir_delegs = 10;
+	st.w.config.refuse_at_limit = true;
+	st.w.config.ops.send_recall_any = note_asked;
+	stage_start(&st);
+	struct client *a = stage_client(&st, "a");
+
+	take_many(&st, a, 0, 9);
+	assert_int_equal(asked.times, 1);
+	assert_ptr_equal(asked.client, a);
+	assert_int_equal(asked.keep, 6);
+	stage_assert_quiet(&st);
+	client_put(a);
+	stage_fini(&st);
 }
 
 static void dd21_too_small_a_channel_is_recall_only(void **state)
@@ -511,7 +537,8 @@ int main(void)
 		cmocka_unit_test(
 			dd10_requests_at_once_do_not_pass_a_clients_limit),
 		cmocka_unit_test(dd10_equal_shares_are_left_alone),
-		cmocka_unit_test(dd10_refusing_at_the_limit),
+		cmocka_unit_test(dd10_refusing_at_the_limit_still_asks),
+		cmocka_unit_test(dd10_a_client_is_asked_where_limits_refuse),
 		cmocka_unit_test(dd21_too_small_a_channel_is_recall_only),
 		cmocka_unit_test(dd25_conflict_holds_off),
 		cmocka_unit_test(test_terms_alike_are_shared),

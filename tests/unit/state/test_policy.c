@@ -217,7 +217,23 @@ static void test_pressure_and_shares(void **state)
 	}
 	assert_true(dirdeleg_above_share(UINT32_MAX, UINT32_MAX, 2));
 	assert_int_equal(
-		dirdeleg_pressure(UINT32_MAX - 1, UINT32_MAX), DIRDELEG_ASK);
+		dirdeleg_pressure(UINT64_MAX - 1, UINT64_MAX), DIRDELEG_ASK);
+	assert_int_equal(dirdeleg_pressure(UINT64_MAX / 10 * 8, UINT64_MAX),
+		DIRDELEG_ROOM);
+}
+
+static void test_dd10_two_limits(void **state)
+{
+	for (int a = DIRDELEG_ROOM; a <= DIRDELEG_RECLAIM; a++) {
+		for (int b = DIRDELEG_ROOM; b <= DIRDELEG_RECLAIM; b++)
+			assert_int_equal(dirdeleg_tighter(a, b), a > b ? a : b);
+	}
+	for (uint64_t max = 0; max < 40; max++) {
+		for (uint64_t n = 0; n < 80; n++)
+			assert_int_equal(dirdeleg_memory_is_over(n, max),
+				n > max + max / 4);
+	}
+	assert_false(dirdeleg_memory_is_over(UINT64_MAX, UINT64_MAX));
 }
 
 static void test_reasons(void **state)
@@ -328,6 +344,7 @@ int main(void)
 		cmocka_unit_test(test_who_carries_child_attributes),
 		cmocka_unit_test(test_judge_over_all_inputs),
 		cmocka_unit_test(test_pressure_and_shares),
+		cmocka_unit_test(test_dd10_two_limits),
 		cmocka_unit_test(test_reasons),
 		cmocka_unit_test(test_recall_steps),
 		cmocka_unit_test(test_batch_steps),
