@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "nfs/attrs.h"
 
+#include <errno.h>
+
 #include "nfs/errmap.h"
 #include "nfs/idname.h"
 #include "nfs/local.h"
@@ -127,6 +129,26 @@ static bool end_changed(struct attrs_change *change, struct attr *now)
 		end_blind(change);
 	tell_holders(change, known ? now : NULL, alone);
 	return known;
+}
+
+bool attrs_may_have_changed(int err)
+{
+	switch (-err) {
+	case 0:
+	case EIO:
+	case ENOSPC:
+	case EDQUOT:
+	case EFBIG:
+	case ENOMEM:
+	case EAGAIN:
+	case EMFILE:
+	case ENFILE:
+	case EINTR:
+	case ETIMEDOUT:
+		return true;
+	default:
+		return false;
+	}
 }
 
 bool attrs_change_end(

@@ -56,6 +56,13 @@ void attrs_change_begin_dir(struct attrs_change *change, struct compound *c,
 	const struct fileid *id);
 
 /*
+ * May a call of the store that ended with @err (0 or -errno) have changed the
+ * object? Whatever refuses does so first; what a disk, its room or our memory
+ * failed at may be done in part, or be done and not be on the disk.
+ */
+bool attrs_may_have_changed(int err);
+
+/*
  * The end, @changed or not. When it was and @ret is given, the attributes now,
  * `change` included; false when they cannot be read.
  */

@@ -47,7 +47,7 @@ static nfsstat4 apply_inside(struct dirattr_change *dac, struct dirchange *dc)
 	struct compound *c = dac->c;
 	struct attr before, now;
 	struct attrs_change change;
-	bool known;
+	bool known, changed;
 	int err;
 	nfsstat4 status =
 		attrs_read(c->server, c->fh.export, &c->fh.id, &before);
@@ -56,10 +56,11 @@ static nfsstat4 apply_inside(struct dirattr_change *dac, struct dirchange *dc)
 		return status;
 	attrs_change_begin_dir(&change, c, &c->fh.id);
 	err = dac->apply(dac);
-	known = attrs_change_end(&change, err == 0, &now);
+	changed = attrs_may_have_changed(err);
+	known = attrs_change_end(&change, changed, &now);
 	dac->before = before.change;
 	dac->after = known ? now.change : before.change;
-	if (err == 0)
+	if (changed)
 		commit(dac, dc, &before, known ? &now : NULL);
 	return errmap_status(err);
 }

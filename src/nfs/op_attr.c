@@ -49,7 +49,7 @@ static nfsstat4 setattr_object(struct setattr_job *job)
 
 	attrs_change_begin(&change, c, &c->fh.id);
 	err = setattr_apply(job);
-	attrs_change_end(&change, err == 0, NULL);
+	attrs_change_end(&change, attrs_may_have_changed(err), NULL);
 	return errmap_status(err);
 }
 

@@ -76,7 +76,7 @@ nfsstat4 op_write(struct compound *c, const nfs_argop4 *arg, nfs_resop4 *res)
 	enum store_stability stability = (enum store_stability)args->stable;
 	struct attrs_change change;
 	size_t done = 0;
-	int io;
+	int io, err;
 	nfsstat4 status = stateid_for_io(
 		c, &args->stateid, OPEN4_SHARE_ACCESS_WRITE, &io);
 
@@ -87,12 +87,12 @@ nfsstat4 op_write(struct compound *c, const nfs_argop4 *arg, nfs_resop4 *res)
 	/* The verifier from before: if it changes meanwhile, one resend. */
 	put_verifier(c, ok->writeverf);
 	attrs_change_begin(&change, c, &c->fh.id);
-	status = errmap_status(store_write(c->fh.export->store, &c->cred,
-		&c->fh.id, io, args->offset, args->data.data, args->data.len,
-		&stability, &done));
-	attrs_change_end(&change, status == NFS4_OK, NULL);
-	if (status != NFS4_OK)
-		return status;
+	err = store_write(c->fh.export->store, &c->cred, &c->fh.id, io,
+		args->offset, args->data.data, args->data.len, &stability,
+		&done);
+	attrs_change_end(&change, attrs_may_have_changed(err), NULL);
+	if (err < 0)
+		return errmap_status(err);
 	ok->count = done;
 	ok->committed = (stable_how4)stability;
 	return NFS4_OK;

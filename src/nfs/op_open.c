@@ -276,7 +276,7 @@ static nfsstat4 truncate_existing(struct open_job *job)
 	attrs_change_begin(&change, job->c, &job->file);
 	err = store_setattr(
 		job->store, &job->c->cred, &job->file, STORE_IO_CHECK, &set);
-	attrs_change_end(&change, err == 0, NULL);
+	attrs_change_end(&change, attrs_may_have_changed(err), NULL);
 	if (err < 0)
 		return errmap_status(err);
 	bitmap4_set(&job->ok->attrset, FATTR4_SIZE);

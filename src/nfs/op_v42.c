@@ -33,7 +33,7 @@ static nfsstat4 change_space(struct compound *c, const stateid4 *stateid,
 	uint64_t offset, uint64_t len, space_call call)
 {
 	struct attrs_change change;
-	int io;
+	int io, err;
 	nfsstat4 status =
 		stateid_for_io(c, stateid, OPEN4_SHARE_ACCESS_WRITE, &io);
 
@@ -42,10 +42,9 @@ static nfsstat4 change_space(struct compound *c, const stateid4 *stateid,
 	if (len == 0 || offset + len < offset)
 		return NFS4ERR_INVAL;
 	attrs_change_begin(&change, c, &c->fh.id);
-	status = errmap_status(call(
-		c->fh.export->store, &c->cred, &c->fh.id, io, offset, len));
-	attrs_change_end(&change, status == NFS4_OK, NULL);
-	return status;
+	err = call(c->fh.export->store, &c->cred, &c->fh.id, io, offset, len);
+	attrs_change_end(&change, attrs_may_have_changed(err), NULL);
+	return errmap_status(err);
 }
 
 nfsstat4 op_allocate(struct compound *c, const nfs_argop4 *arg, nfs_resop4 *res)

@@ -90,7 +90,7 @@ static nfsstat4 xattr_object(struct xattr_job *job, change_info4 *info)
 
 	attrs_change_begin(&change, c, &c->fh.id);
 	err = xattr_apply(job);
-	attrs_change_end(&change, err == 0, &attr);
+	attrs_change_end(&change, attrs_may_have_changed(err), &attr);
 	info->after = attr.change;
 	return errmap_status(err);
 }

@@ -20,6 +20,7 @@ struct fault {
 	struct lock lock; /* guards what follows */
 	struct cond released;
 	struct fault_rule rules[STORE_CALLS + 1];
+	int late[STORE_CALLS]; /* errors of the next call when it is done */
 	uint64_t counts[STORE_CALLS];
 	bool hang;
 	unsigned waiting;
@@ -59,6 +60,17 @@ static int enter(struct fault *f, enum store_call call)
 	f->waiting--;
 	err = use_rule(&f->rules[call]);
 	return err ? err : use_rule(&f->rules[FAULT_ALL]);
+}
+
+/* A call ends that came to @err. */
+static int leave(struct fault *f, enum store_call call, int err)
+{
+	int late;
+
+	scope_lock(&f->lock);
+	late = f->late[call];
+	f->late[call] = 0;
+	return err || !late ? err : -late;
 }
 
 static void fault_free(struct store *s)
@@ -326,7 +338,9 @@ static int fault_setattr(struct store *s, const struct cred *cred,
 	struct fault *f = fault_of(s);
 	int err = enter(f, STORE_CALL_SETATTR);
 
-	return err ? err : f->below->ops->setattr(f->below, cred, id, io, set);
+	if (err == 0)
+		err = f->below->ops->setattr(f->below, cred, id, io, set);
+	return leave(f, STORE_CALL_SETATTR, err);
 }
 
 static int fault_read(struct store *s, const struct cred *cred,
@@ -348,9 +362,10 @@ static int fault_write(struct store *s, const struct cred *cred,
 	struct fault *f = fault_of(s);
 	int err = enter(f, STORE_CALL_WRITE);
 
-	return err ? err
-		   : f->below->ops->write(f->below, cred, id, io, offset, buf,
-			     len, stability, done);
+	if (err == 0)
+		err = f->below->ops->write(f->below, cred, id, io, offset, buf,
+			len, stability, done);
+	return leave(f, STORE_CALL_WRITE, err);
 }
 
 static int fault_commit(
@@ -380,9 +395,10 @@ static int fault_allocate(struct store *s, const struct cred *cred,
 	struct fault *f = fault_of(s);
 	int err = enter(f, STORE_CALL_ALLOCATE);
 
-	return err
-		? err
-		: f->below->ops->allocate(f->below, cred, id, io, offset, len);
+	if (err == 0)
+		err = f->below->ops->allocate(
+			f->below, cred, id, io, offset, len);
+	return leave(f, STORE_CALL_ALLOCATE, err);
 }
 
 static int fault_deallocate(struct store *s, const struct cred *cred,
@@ -391,9 +407,10 @@ static int fault_deallocate(struct store *s, const struct cred *cred,
 	struct fault *f = fault_of(s);
 	int err = enter(f, STORE_CALL_DEALLOCATE);
 
-	return err ? err
-		   : f->below->ops->deallocate(
-			     f->below, cred, id, io, offset, len);
+	if (err == 0)
+		err = f->below->ops->deallocate(
+			f->below, cred, id, io, offset, len);
+	return leave(f, STORE_CALL_DEALLOCATE, err);
 }
 
 static int fault_xattr_get(struct store *s, const struct cred *cred,
@@ -414,9 +431,10 @@ static int fault_xattr_set(struct store *s, const struct cred *cred,
 	struct fault *f = fault_of(s);
 	int err = enter(f, STORE_CALL_XATTR_SET);
 
-	return err ? err
-		   : f->below->ops->xattr_set(
-			     f->below, cred, id, name, value, len, mode);
+	if (err == 0)
+		err = f->below->ops->xattr_set(
+			f->below, cred, id, name, value, len, mode);
+	return leave(f, STORE_CALL_XATTR_SET, err);
 }
 
 static int fault_xattr_list(struct store *s, const struct cred *cred,
@@ -434,8 +452,9 @@ static int fault_xattr_remove(struct store *s, const struct cred *cred,
 	struct fault *f = fault_of(s);
 	int err = enter(f, STORE_CALL_XATTR_REMOVE);
 
-	return err ? err
-		   : f->below->ops->xattr_remove(f->below, cred, id, name);
+	if (err == 0)
+		err = f->below->ops->xattr_remove(f->below, cred, id, name);
+	return leave(f, STORE_CALL_XATTR_REMOVE, err);
 }
 
 static int fault_pin(struct store *s, const struct fileid *id)
@@ -587,6 +606,15 @@ void fault_fail_nth(
 	scope_lock(&f->lock);
 	f->rules[call] = (struct fault_rule){
 		.error = error, .spare = nth - 1, .times = 1};
+}
+
+void fault_fail_late(struct store *s, enum store_call call, int error)
+{
+	struct fault *f = filter(s);
+
+	assert(error > 0 && call < FAULT_ALL);
+	scope_lock(&f->lock);
+	f->late[call] = error;
 }
 
 void fault_hang(struct store *s)

@@ -25,6 +25,13 @@ void fault_fail(
 void fault_fail_nth(
 	struct store *s, enum store_call call, int error, uint64_t nth);
 
+/*
+ * The next @call does its work and then fails with -@error, as one whose result
+ * does not reach the disk. Only those that change an object's data or attributes
+ * can: SETATTR, WRITE, ALLOCATE, DEALLOCATE, XATTR_SET and XATTR_REMOVE.
+ */
+void fault_fail_late(struct store *s, enum store_call call, int error);
+
 /* From now on every call waits until fault_release(). */
 void fault_hang(struct store *s);
 void fault_release(struct store *s);

@@ -271,6 +271,35 @@ static void dd02_space_and_extended_attributes(void **state)
 	end(&t);
 }
 
+/* An error of a disk does not say that nothing was changed. */
+static void dd02_what_fails_when_it_is_done_is_told(void **state)
+{
+	struct pair t;
+
+	begin(&t, state);
+	begin_in(&t.other, &t.x);
+	ask_write(&t.other, &anonymous_stateid, 0, "four", FILE_SYNC4);
+	fault_fail_late(t.r->store, STORE_CALL_WRITE, EIO);
+	assert_int_equal(peer_call(&t.other), NFS4ERR_IO);
+	expect(&t, "~x");
+	assert_int_equal(t.values.attr.size, 4);
+	begin_in(&t.other, &t.x);
+	ask_setattr(&t.other, &anonymous_stateid,
+		ask_attr_u32(&t.other, FATTR4_MODE, 0604));
+	fault_fail_late(t.r->store, STORE_CALL_SETATTR, ENOSPC);
+	assert_int_equal(peer_call(&t.other), NFS4ERR_NOSPC);
+	expect(&t, "~x");
+	assert_int_equal(t.values.attr.mode, 0604);
+	/* A refusal changes nothing. */
+	begin_in(&t.other, &t.x);
+	ask_setattr(&t.other, &anonymous_stateid,
+		ask_attr_u32(&t.other, FATTR4_MODE, 0640));
+	fault_fail(t.r->store, STORE_CALL_SETATTR, EPERM, 1);
+	assert_int_equal(peer_call(&t.other), NFS4ERR_PERM);
+	expect_nothing(&t);
+	end(&t);
+}
+
 static void dd04_values_are_those_of_getattr(void **state)
 {
 	struct pair t;
@@ -577,6 +606,7 @@ int main(void)
 		TEST(dd02_setattr_and_write_are_told),
 		TEST(dd02_open_truncates),
 		TEST(dd02_space_and_extended_attributes),
+		TEST(dd02_what_fails_when_it_is_done_is_told),
 		TEST(dd04_values_are_those_of_getattr),
 		TEST(dd03_nothing_else_is_told),
 		TEST(dd02_hard_links_by_their_other_names),

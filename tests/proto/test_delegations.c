@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <errno.h>
 #include <string.h>
 
 #include "ask.h"
@@ -470,6 +471,21 @@ static void dd03_an_xattr_of_the_directory_notifies(void **state)
 	end(&s);
 }
 
+/* An error of a disk does not say that nothing was changed. */
+static void dd03_an_xattr_that_fails_when_it_is_set_notifies(void **state)
+{
+	struct scene s;
+
+	begin(&s, state, 0);
+	hold_dir_attrs(&s);
+	fault_fail_late(s.r->store, STORE_CALL_XATTR_SET, EIO);
+	assert_int_equal(set_xattr(&s, &s.other, SETXATTR4_CREATE), NFS4ERR_IO);
+	peer_serve_until(&s.holder, &s.holder.events, 1);
+	assert_int_equal(s.holder.kinds[0], CHANGE_DIR_ATTRS);
+	assert_int_equal(recalls(&s), 0);
+	end(&s);
+}
+
 static void dd03_an_xattr_that_fails_calls_nobody(void **state)
 {
 	struct scene s;
@@ -663,6 +679,7 @@ int main(void)
 		TEST(dd03_a_read_only_export_calls_nobody),
 		TEST(dd03_an_xattr_of_the_directory_recalls),
 		TEST(dd03_an_xattr_of_the_directory_notifies),
+		TEST(dd03_an_xattr_that_fails_when_it_is_set_notifies),
 		TEST(dd03_an_xattr_that_fails_calls_nobody),
 		TEST(dd14_a_recall_without_answer_revokes),
 		TEST(dd14_a_live_one_cannot_be_freed),
