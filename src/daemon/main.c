@@ -20,8 +20,13 @@
 #include "store/dirindex.h"
 #include "store/ident.h"
 
-/* Descriptors that are neither connections nor cached files. */
-#define OTHER_FDS 64
+/*
+ * Descriptors that are neither connections nor cached files: a few, those that
+ * a call opens beside the cache (posix.h), and what an export holds.
+ */
+#define OTHER_FDS  64
+#define THREAD_FDS 4
+#define EXPORT_FDS 8
 
 /* As many descriptors as we can make use of. */
 #define FILES_WANTED (1u << 20)
@@ -58,7 +63,10 @@ struct daemon {
 /* Connections come first; the stores share the rest. */
 static unsigned store_files(const struct daemon *d)
 {
-	uint64_t others = d->options.config.server.max_connections + OTHER_FDS;
+	const struct config *config = &d->options.config;
+	uint64_t others = OTHER_FDS + config->server.max_connections +
+		THREAD_FDS * config->server.threads +
+		EXPORT_FDS * config->exports.count;
 
 	return d->max_files > others + STORE_FDS ? d->max_files - others
 						 : STORE_FDS;

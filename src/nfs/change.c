@@ -325,7 +325,7 @@ static nfsstat4 make_durable(const struct name_change *nc)
 	if (err == 0)
 		err = store_sync_entry(nc->store, nc->dir[0],
 			!nc->dir[1] && nc->child.len ? &nc->child : NULL);
-	return errmap_status(err);
+	return errmap_status_changed(err);
 }
 
 static void fill_info(struct name_change *nc)

@@ -57,3 +57,10 @@ nfsstat4 errmap_status(int err)
 		strerror(-err));
 	return NFS4ERR_IO;
 }
+
+nfsstat4 errmap_status_changed(int err)
+{
+	nfsstat4 status = errmap_status(err);
+
+	return status == NFS4ERR_DELAY ? NFS4ERR_IO : status;
+}

@@ -13,4 +13,10 @@
  */
 nfsstat4 errmap_status(int err);
 
+/*
+ * The same of an error that came after a change was made: not NFS4ERR_DELAY,
+ * or the client would do it once more, and hear EXIST or NOENT.
+ */
+nfsstat4 errmap_status_changed(int err);
+
 #endif

@@ -145,7 +145,7 @@ int posix_open_io(struct posix *p, const struct cred *cred,
 /*
  * Make a new object durable, or one whose data changed. What can only be
  * opened O_PATH (symlinks, devices ...) has no fsync: a new one is carried by
- * its directory's.
+ * its directory's. An error is never one that asks to try again.
  */
 int posix_sync_object(struct posix *p, const struct fileid *id);
 

@@ -267,6 +267,18 @@ int posix_deallocate(struct store *s, const struct cred *cred,
 		FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, len);
 }
 
+/*
+ * Nothing can be opened to sync with: no descriptor, no memory, or somebody has
+ * a lease. What has been changed must not be answered with "try again", so the
+ * whole file system is synced.
+ */
+static int sync_otherwise(struct posix *p, int err)
+{
+	if (err != -EWOULDBLOCK && err != -ENOMEM)
+		return err;
+	return fh_sync_all(&p->cache, p->root_fd);
+}
+
 static int sync_file(struct posix *p, const struct fileid *id, int path_fd)
 {
 	scope_fh *fh = fh_find(&p->cache, id, FH_WRITE);
@@ -279,13 +291,13 @@ static int sync_file(struct posix *p, const struct fileid *id, int path_fd)
 		return fh_sync(fh, false, failures);
 	}
 	fd = posix_reopen(p, path_fd, O_RDONLY);
-	return fd < 0 ? fd : fh_sync_fd(&p->cache, fd);
+	return fd < 0 ? sync_otherwise(p, fd) : fh_sync_fd(&p->cache, fd);
 }
 
 static int sync_dir(struct posix *p, int path_fd)
 {
 	scope_fd int fd = posix_open_listing(p, path_fd);
-	int err = fd < 0 ? fd : fh_sync_fd(&p->cache, fd);
+	int err = fd < 0 ? sync_otherwise(p, fd) : fh_sync_fd(&p->cache, fd);
 
 	return err == -EINVAL ? 0
 			      : err; /* nothing there that could be synced */
@@ -308,7 +320,7 @@ int posix_sync_object(struct posix *p, const struct fileid *id)
 	if (!err)
 		err = fh_format(path, &format);
 	if (err)
-		return err;
+		return sync_otherwise(p, err);
 	if (format == S_IFREG)
 		return sync_file(p, id, path->fd);
 	return format == S_IFDIR ? sync_dir(p, path->fd) : 0;

@@ -55,11 +55,18 @@ static void change_verifier(struct fh_cache *c)
 	atomic_store(&c->verifier, new);
 }
 
+/* What is to be synced has been done: "try again" would be no answer. */
+static int sync_result(int failed)
+{
+	if (!failed)
+		return 0;
+	return errno == EAGAIN || errno == EINTR || errno == ENOMEM ? -EIO
+								    : -errno;
+}
+
 static int sync_fd(int fd, bool data_only)
 {
-	int err = data_only ? fdatasync(fd) : fsync(fd);
-
-	return err ? -errno : 0;
+	return sync_result(data_only ? fdatasync(fd) : fsync(fd));
 }
 
 static void sync_failed(struct fh_cache *c, int err)
@@ -133,7 +140,7 @@ static void sync_all_locked(struct fh_cache *c, int fd)
 
 	c->all_running = true;
 	lock_release(&c->lock);
-	err = syncfs(fd) ? -errno : 0;
+	err = sync_result(syncfs(fd));
 	if (err)
 		sync_failed(c, err);
 	lock_acquire(&c->lock);

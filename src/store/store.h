@@ -10,6 +10,7 @@
  *  - They return 0 or -errno; outputs are untouched on failure unless said.
  *    -ESTALE: the fileid names nothing (any more), or is not this store's.
  *    -EWOULDBLOCK: not now, somebody else's lease or lock; try again later.
+ *    That and -ENOMEM say that nothing was changed which cannot be done again.
  *  - Any thread, at any time. Functions that change a directory are called
  *    inside that directory's change section (state/dirchange), so two of
  *    them never run at once for one directory through this server; other

@@ -580,10 +580,17 @@ static bool no_state_left(struct stage *s, const struct run *calm)
 		stats.stateids == calm->stats.stateids;
 }
 
+/* What is only to be synced is done: DELAY would have it done once more. */
+static nfsstat4 status_of(int call, int error)
+{
+	return call == STORE_CALL_SYNC_ENTRY ? errmap_status_changed(-error)
+					     : errmap_status(-error);
+}
+
 static unsigned disturb(const struct scenario *sc, const struct run *calm,
 	int call, uint64_t nth, int error)
 {
-	const nfsstat4 want = errmap_status(-error);
+	const nfsstat4 want = status_of(call, error);
 	bool bears = sc->bears >> call & 1;
 	struct stage s;
 	nfsstat4 status;

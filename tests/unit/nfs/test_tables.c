@@ -120,6 +120,10 @@ static void errors_keep_their_meaning(void **state)
 	assert_int_equal(errmap_status(-EWOULDBLOCK), NFS4ERR_DELAY);
 	assert_int_equal(errmap_status(-EIO), NFS4ERR_IO);
 	assert_int_equal(errmap_status(-EBADMSG), NFS4ERR_IO);
+	assert_int_equal(errmap_status_changed(0), NFS4_OK);
+	assert_int_equal(errmap_status_changed(-ENOSPC), NFS4ERR_NOSPC);
+	assert_int_equal(errmap_status_changed(-ENOMEM), NFS4ERR_IO);
+	assert_int_equal(errmap_status_changed(-EWOULDBLOCK), NFS4ERR_IO);
 }
 
 int main(void)

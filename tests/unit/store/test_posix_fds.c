@@ -276,6 +276,52 @@ static void test_too_large_a_budget(void **state)
 	limit_descriptors(old);
 }
 
+/* Take every descriptor that is left; give_back() closes @n of them. */
+static unsigned take_all(int *fds, unsigned max)
+{
+	unsigned n = 0;
+
+	while (n < max && (fds[n] = dup(STDERR_FILENO)) >= 0)
+		n++;
+	assert_true(n < max);
+	return n;
+}
+
+static void give_back(const int *fds, unsigned n)
+{
+	while (n-- > 0)
+		close(fds[n]);
+}
+
+/*
+ * What was changed is made durable also when nothing can be opened any more:
+ * "try again" would make a client remove what is gone by now.
+ */
+static void test_done_is_done_without_descriptors(void **state)
+{
+	struct cred alice = test_cred(1000);
+	struct name key = name_from_str("key");
+	struct fileid file, dir;
+	int fds[LIMIT];
+	unsigned taken, old;
+
+	dir = rig_make(&rig, &rig.root, "d", OBJECT_DIR, 1000);
+	rig_make(&rig, &rig.root, "f", OBJECT_FILE, 1000);
+	posix_trim(rig.store, 0);
+	file = rig_lookup(&rig, &rig.root, "f");
+	rig_attr(&rig, &dir);
+	old = limit_descriptors(LIMIT);
+	taken = take_all(fds, LIMIT);
+	assert_int_equal(store_sync_entry(rig.store, &rig.root, &dir), 0);
+	assert_int_equal(store_sync_entry(rig.store, &rig.root, &file), 0);
+	assert_int_equal(store_xattr_set(rig.store, &alice, &file, key, "v", 1,
+				 XATTR_CREATE_ONLY),
+		0);
+	assert_int_equal(store_xattr_remove(rig.store, &alice, &file, key), 0);
+	give_back(fds, taken);
+	limit_descriptors(old);
+}
+
 #define THREADS 8
 #define ROUNDS  300
 
@@ -534,6 +580,7 @@ int main(void)
 		TEST(test_trim_gives_space_back),
 		TEST(test_trim_keeps_unsynced),
 		TEST(test_too_large_a_budget),
+		TEST(test_done_is_done_without_descriptors),
 		TEST(test_many_threads),
 		TEST(test_races),
 		TEST(test_what_is_gone_is_stale_while_others_are_made),
