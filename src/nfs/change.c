@@ -8,6 +8,7 @@
 #include "nfs/local.h"
 #include "state/childattr.h"
 #include "state/node.h"
+#include "state/policy_open.h"
 #include "store/store.h"
 
 static int dirs_of(const struct name_change *nc)
@@ -27,15 +28,33 @@ static nfsstat4 read_dirs(const struct name_change *nc, struct attr attr[2])
 }
 
 /*
+ * Each open file without a name costs the store a descriptor until it is
+ * closed, so they have a limit.
+ */
+static bool is_orphan_too_many(
+	const struct name_change *nc, const struct dirchange *dc)
+{
+	uint32_t count, max, own;
+
+	if (!nc->victim_last_link || !dc->victim ||
+		!node_opener_orphans(dc->victim, &own))
+		return false;
+	store_count_orphans(nc->store, &count, &max);
+	return !policy_orphan_fits(count, max, own);
+}
+
+/*
  * A file that is open stays reachable after its last name is gone. The pin
  * comes before the name goes, and who has it open is looked for after that: an
  * open is on the node by then, or finds out itself that the name has gone
  * (op_open.c, keep_open_file).
  */
-static nfsstat4 pin_victim(struct name_change *nc)
+static nfsstat4 pin_victim(struct name_change *nc, const struct dirchange *dc)
 {
 	if (!nc->has_victim || nc->victim_is_dir)
 		return NFS4_OK;
+	if (is_orphan_too_many(nc, dc))
+		return NFS4ERR_DELAY;
 	return errmap_status(store_pin(nc->store, &nc->victim));
 }
 
@@ -234,7 +253,7 @@ static nfsstat4 apply_inside(struct name_change *nc, struct dirchange *dc,
 	const struct attr before[2])
 {
 	struct children children;
-	nfsstat4 status = pin_victim(nc);
+	nfsstat4 status = pin_victim(nc, dc);
 
 	if (status != NFS4_OK) {
 		dirchange_abort(dc);

@@ -30,6 +30,7 @@ struct name_change {
 	bool has_victim;
 	struct fileid victim; /* loses a name, for good when it has no other */
 	bool victim_is_dir;
+	bool victim_last_link; /* it has no other name */
 
 	struct fileid child;         /* made, linked or moved; len 0 = none */
 	enum object_type child_type; /* of what is made or moved */

@@ -168,6 +168,7 @@ static nfsstat4 remove_check(
 	plan->kind[0] = CHANGE_REMOVE_ENTRY;
 	nc->has_victim = true;
 	nc->victim_is_dir = attr.type == OBJECT_DIR;
+	nc->victim_last_link = attr.nlink == 1;
 	return NFS4_OK;
 }
 
@@ -222,6 +223,7 @@ static nfsstat4 rename_check(
 	nc->has_victim = found.has_victim && !found.same_object;
 	nc->victim = found.victim;
 	nc->victim_is_dir = found.victim_type == OBJECT_DIR;
+	nc->victim_last_link = found.victim_last_link;
 	nc->child = found.source;
 	nc->child_type = found.source_type;
 	return NFS4_OK;

@@ -66,6 +66,8 @@ struct client {
 	uint32_t stateids_made;
 	/* How many, kept by stateid_insert(), _remove() and _revoke(). */
 	_Atomic uint32_t opens, locks, file_delegs, dir_delegs;
+	/* Objects without a name that are kept for its opens: node.h. */
+	_Atomic uint32_t orphans;
 	/* Those of them that wait for FREE_STATEID, by why. */
 	_Atomic uint32_t revoked, revoked_expired, revoked_admin;
 

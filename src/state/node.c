@@ -8,6 +8,8 @@
 
 #include "base/cleanup.h"
 #include "state/changeattr.h"
+#include "state/client.h"
+#include "state/open_private.h"
 #include "state/state_private.h"
 
 /* Nodes kept only for their change attribute; above, the oldest goes early. */
@@ -142,19 +144,47 @@ bool node_has_opens(struct node *n)
 	return !list_empty(&n->opens);
 }
 
+/* The client of its oldest open, or NULL. */
+static struct client *opener_locked(struct node *n)
+{
+	struct open *o;
+
+	if (list_empty(&n->opens))
+		return NULL;
+	o = list_first_entry(&n->opens, struct open, on_node);
+	return o->sid.client;
+}
+
+bool node_opener_orphans(struct node *n, uint32_t *count)
+{
+	struct client *opener;
+
+	scope_lock(&n->lock);
+	opener = opener_locked(n);
+	if (opener)
+		*count = atomic_load(&opener->orphans);
+	return opener;
+}
+
 bool node_set_pinned(struct node *n, void *store)
 {
+	struct client *opener;
+
 	scope_lock(&n->lock);
-	if (list_empty(&n->opens) || n->pinned)
+	opener = opener_locked(n);
+	if (!opener || n->pinned)
 		return false;
 	n->pinned = true;
 	n->pin_store = store;
+	n->pin_client = client_ref(opener);
+	atomic_fetch_add(&opener->orphans, 1);
 	return true;
 }
 
 void node_unpin_unused(struct node *n)
 {
 	struct state_ops *ops = &n->state->config.ops;
+	struct client *client;
 	void *store;
 	struct fileid id;
 	bool unpin;
@@ -162,13 +192,19 @@ void node_unpin_unused(struct node *n)
 	lock_acquire(&n->lock);
 	unpin = n->pinned && list_empty(&n->opens);
 	store = n->pin_store;
-	if (unpin)
+	client = n->pin_client;
+	if (unpin) {
 		n->pinned = false;
+		n->pin_client = NULL;
+	}
 	lock_release(&n->lock);
-	if (!unpin || !ops->unpin)
+	if (!unpin)
 		return;
+	atomic_fetch_sub(&client->orphans, 1);
+	client_put(client);
 	node_copy_id(n, &id);
-	ops->unpin(ops->ctx, store, &id);
+	if (ops->unpin)
+		ops->unpin(ops->ctx, store, &id);
 }
 
 /* ---- nodes kept for their change attribute ---- */

@@ -28,23 +28,24 @@ struct node {
 	struct state *state;
 	struct lock change;
 	struct lock lock;
-	struct list opens;        /* struct open.on_node */
-	struct list locks;        /* struct lock_range.on_node, by start */
-	struct list delegs;       /* struct deleg.on_node */
-	uint32_t dir_delegs;      /* how many of those are of directories */
-	struct dirside *side;     /* NULL: nothing beside, see dirside.h */
-	uint64_t change_last;     /* see changeattr.h; 0 = none yet */
-	uint64_t change_until_ms; /* keep the node until then: idle_lock */
-	int64_t change_ctime_ns;  /* the ctime change_last was made of */
-	bool change_soft;         /* that value must not be given again */
-	bool change_exact;        /* foreign changes cannot hide, ... */
-	bool change_mixed;        /* more than one of the next at a time */
-	uint32_t change_epoch;    /* ... since state->change_epoch was this */
-	uint32_t change_running;  /* changes begun, not ended */
-	bool dying;               /* removed or about to be: grant nothing */
-	bool pinned;              /* unlinked with opens: unpin at the end */
-	void *pin_store;          /* for state_ops.unpin */
-	struct list idle;         /* nodes kept for a while: idle_lock */
+	struct list opens;         /* struct open.on_node */
+	struct list locks;         /* struct lock_range.on_node, by start */
+	struct list delegs;        /* struct deleg.on_node */
+	uint32_t dir_delegs;       /* how many of those are of directories */
+	struct dirside *side;      /* NULL: nothing beside, see dirside.h */
+	uint64_t change_last;      /* see changeattr.h; 0 = none yet */
+	uint64_t change_until_ms;  /* keep the node until then: idle_lock */
+	int64_t change_ctime_ns;   /* the ctime change_last was made of */
+	bool change_soft;          /* that value must not be given again */
+	bool change_exact;         /* foreign changes cannot hide, ... */
+	bool change_mixed;         /* more than one of the next at a time */
+	uint32_t change_epoch;     /* ... since state->change_epoch was this */
+	uint32_t change_running;   /* changes begun, not ended */
+	bool dying;                /* removed or about to be: grant nothing */
+	bool pinned;               /* unlinked with opens: unpin at the end */
+	void *pin_store;           /* for state_ops.unpin */
+	struct client *pin_client; /* whose open it was; a reference */
+	struct list idle;          /* nodes kept for a while: idle_lock */
 	uint8_t id_len;
 	uint8_t id_data[];
 };
@@ -77,6 +78,12 @@ void node_copy_id(const struct node *n, struct fileid *ret);
  */
 bool node_has_opens(struct node *n);
 bool node_set_pinned(struct node *n, void *store);
+
+/*
+ * Somebody has it open: how many objects are pinned for that client's opens
+ * already, in all stores. False: nobody has.
+ */
+bool node_opener_orphans(struct node *n, uint32_t *count);
 
 /* An open went: calls state_ops.unpin when it was the last of a pinned one. */
 void node_unpin_unused(struct node *n);

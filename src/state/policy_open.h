@@ -63,4 +63,15 @@ static inline bool policy_open_downgrade(
 	return access != 0 && all_access == access && all_deny == deny;
 }
 
+/*
+ * May one more open file lose its last name? There are @count such by now, @own
+ * of them open by the same client, which may have half of @max at most, so that
+ * it cannot stop what others remove.
+ */
+static inline bool policy_orphan_fits(
+	uint32_t count, uint32_t max, uint32_t own)
+{
+	return count < max && own < max - max / 2;
+}
+
 #endif

@@ -479,6 +479,11 @@ static void fault_unpin(struct store *s, const struct fileid *id)
 	f->below->ops->unpin(f->below, id);
 }
 
+static void fault_count_orphans(struct store *s, uint32_t *count, uint32_t *max)
+{
+	store_count_orphans(fault_of(s)->below, count, max);
+}
+
 static int fault_observe(struct store *s, const struct store_observer *observer)
 {
 	struct fault *f = fault_of(s);
@@ -560,6 +565,7 @@ static const struct store_ops fault_ops = {
 	.xattr_remove = fault_xattr_remove,
 	.pin = fault_pin,
 	.unpin = fault_unpin,
+	.count_orphans = fault_count_orphans,
 	.observe = fault_observe,
 	.watch = fault_watch,
 	.unwatch = fault_unwatch,

@@ -124,6 +124,11 @@ void posix_unpin(struct store *s, const struct fileid *id)
 	fh_unpin(&posix_of(s)->cache, id);
 }
 
+static void posix_count_orphans(struct store *s, uint32_t *count, uint32_t *max)
+{
+	fh_count_orphans(&posix_of(s)->cache, count, max);
+}
+
 static const struct store_ops posix_ops = {
 	.free = posix_free,
 	.root = posix_root,
@@ -164,6 +169,7 @@ static const struct store_ops posix_ops = {
 	.xattr_remove = posix_xattr_remove,
 	.pin = posix_pin,
 	.unpin = posix_unpin,
+	.count_orphans = posix_count_orphans,
 	.observe = posix_observe,
 	.watch = posix_watch,
 	.unwatch = posix_unwatch,

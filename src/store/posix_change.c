@@ -298,7 +298,6 @@ struct loser {
 	int fd; /* O_PATH, -1 = none */
 	struct fileid id;
 	bool dir;
-	bool last_name;
 };
 
 static int loser_open(
@@ -316,8 +315,7 @@ static int loser_open(
 	if (err)
 		return err;
 	l->dir = S_ISDIR(st.stx_mode);
-	l->last_name = l->dir || st.stx_nlink == 1;
-	return l->last_name ? fh_check_orphan(&p->cache, &l->id) : 0;
+	return 0;
 }
 
 static void loser_close(struct loser *l)

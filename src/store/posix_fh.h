@@ -174,11 +174,8 @@ int fh_pin(struct fh_cache *c, const struct fileid *id);
 void fh_unpin(struct fh_cache *c, const struct fileid *id);
 bool fh_is_pinned(struct fh_cache *c, const struct fileid *id);
 
-/*
- * May one more object live on without a name? -ENFILE when too many do:
- * asked before the last name of @id is removed.
- */
-int fh_check_orphan(struct fh_cache *c, const struct fileid *id);
+/* Objects that only a pin keeps, and how many there should be at most. */
+void fh_count_orphans(struct fh_cache *c, uint32_t *count, uint32_t *max);
 
 /*
  * The last name of @id is gone: when it is pinned @fd (O_PATH, taken in any

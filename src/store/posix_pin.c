@@ -130,11 +130,12 @@ bool fh_is_pinned(struct fh_cache *c, const struct fileid *id)
 		NULL;
 }
 
-int fh_check_orphan(struct fh_cache *c, const struct fileid *id)
+void fh_count_orphans(struct fh_cache *c, uint32_t *count, uint32_t *max)
 {
-	if (atomic_load(&c->orphans) < c->max / 2)
-		return 0;
-	return fh_is_pinned(c, id) ? -ENFILE : 0;
+	scope_lock(&c->lock);
+
+	*count = atomic_load(&c->orphans);
+	*max = c->max / 2;
 }
 
 /* The pin takes the caller's reference to @fh. False when none is there. */

@@ -10,76 +10,18 @@
 #include <assert.h>
 #include <errno.h>
 
-#include "base/counter.h"
+#include "store/store_calls.h"
 
 #define ERRNO_MAX      4095
 #define XATTR_NAME_MAX 250
 #define OFFSET_MAX     ((uint64_t)INT64_MAX)
 #define COOKIE_MIN     3
 
-static struct counter calls[STORE_CALLS];
-static struct counter failures[STORE_CALLS];
-
-static const char *const call_names[STORE_CALLS] = {
-	[STORE_CALL_ROOT] = "root",
-	[STORE_CALL_PROBE] = "probe",
-	[STORE_CALL_GETATTR] = "getattr",
-	[STORE_CALL_STATFS] = "statfs",
-	[STORE_CALL_ACCESS] = "access",
-	[STORE_CALL_OPEN_CHECK] = "open_check",
-	[STORE_CALL_LOOKUP] = "lookup",
-	[STORE_CALL_LOOKUP_PARENT] = "lookup_parent",
-	[STORE_CALL_READLINK] = "readlink",
-	[STORE_CALL_READDIR] = "readdir",
-	[STORE_CALL_DIR_VERIFIER] = "dir_verifier",
-	[STORE_CALL_CHECK_CREATE] = "check_create",
-	[STORE_CALL_CHECK_LINK] = "check_link",
-	[STORE_CALL_CHECK_REMOVE] = "check_remove",
-	[STORE_CALL_CHECK_RENAME] = "check_rename",
-	[STORE_CALL_CHECK_SETATTR] = "check_setattr",
-	[STORE_CALL_CHECK_XATTR] = "check_xattr",
-	[STORE_CALL_CREATE] = "create",
-	[STORE_CALL_LINK] = "link",
-	[STORE_CALL_REMOVE] = "remove",
-	[STORE_CALL_RENAME] = "rename",
-	[STORE_CALL_SYNC_ENTRY] = "sync_entry",
-	[STORE_CALL_EXCLUSIVE_MATCH] = "exclusive_match",
-	[STORE_CALL_SETATTR] = "setattr",
-	[STORE_CALL_READ] = "read",
-	[STORE_CALL_WRITE] = "write",
-	[STORE_CALL_COMMIT] = "commit",
-	[STORE_CALL_SEEK] = "seek",
-	[STORE_CALL_ALLOCATE] = "allocate",
-	[STORE_CALL_DEALLOCATE] = "deallocate",
-	[STORE_CALL_XATTR_GET] = "xattr_get",
-	[STORE_CALL_XATTR_SET] = "xattr_set",
-	[STORE_CALL_XATTR_LIST] = "xattr_list",
-	[STORE_CALL_XATTR_REMOVE] = "xattr_remove",
-	[STORE_CALL_PIN] = "pin",
-	[STORE_CALL_OBSERVE] = "observe",
-	[STORE_CALL_WATCH] = "watch",
-};
-
-struct store_call_stats store_call_stats(enum store_call call)
-{
-	return (struct store_call_stats){
-		.calls = counter_read(&calls[call]),
-		.failures = counter_read(&failures[call]),
-	};
-}
-
-const char *store_call_name(enum store_call call)
-{
-	return call_names[call];
-}
-
 /* Count a call that returned @err, which must be 0 or -errno. */
 static int counted(enum store_call call, int err)
 {
 	assert(err <= 0 && err >= -ERRNO_MAX);
-	counter_add(&calls[call], 1);
-	if (err)
-		counter_add(&failures[call], 1);
+	store_calls_note(call, err != 0);
 	return err;
 }
 
@@ -761,6 +703,14 @@ void store_unpin(struct store *s, const struct fileid *id)
 {
 	assert_fileid(id);
 	s->ops->unpin(s, id);
+}
+
+void store_count_orphans(struct store *s, uint32_t *count, uint32_t *max)
+{
+	*count = 0;
+	*max = UINT32_MAX;
+	if (s->ops->count_orphans)
+		s->ops->count_orphans(s, count, max);
 }
 
 int store_observe(struct store *s, const struct store_observer *observer)

@@ -377,6 +377,12 @@ int store_pin(struct store *s, const struct fileid *id);
 void store_unpin(struct store *s, const struct fileid *id);
 
 /*
+ * How many objects only a pin keeps, and how many that should be at most; the
+ * store takes more, but has less room for all else. Not counted.
+ */
+void store_count_orphans(struct store *s, uint32_t *count, uint32_t *max);
+
+/*
  * Outside changes (outside.h). @observer (copied) hears of them until it is
  * NULL: when that returns only calls that are still running report, and what
  * they ask to watch is refused. Set anew only while no other call runs.
@@ -509,6 +515,8 @@ struct store_ops {
 		const struct fileid *id, struct name name);
 	int (*pin)(struct store *s, const struct fileid *id);
 	void (*unpin)(struct store *s, const struct fileid *id);
+	void (*count_orphans)(struct store *s, uint32_t *count,
+		uint32_t *max); /* may be NULL: no limit */
 	int (*observe)(struct store *s, const struct store_observer *observer);
 	int (*watch)(struct store *s, const struct fileid *id,
 		enum store_watch what);

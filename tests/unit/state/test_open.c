@@ -78,6 +78,19 @@ static void test_policy_conflict(void **arg)
 	}
 }
 
+static void test_policy_orphan(void **arg)
+{
+	for (uint32_t max = 0; max < 12; max++) {
+		for (uint32_t i = 0; i < 12 * 12; i++) {
+			uint32_t count = i / 12, own = i % 12;
+
+			assert_int_equal(policy_orphan_fits(count, max, own),
+				count < max && 2 * own < max + max % 2);
+		}
+	}
+	assert_true(policy_orphan_fits(UINT32_MAX - 1, UINT32_MAX, 1));
+}
+
 /* ---- opens ---- */
 
 static nfsstat4 try_open(struct peer *p, const char *file, const char *owner,
@@ -520,6 +533,7 @@ int main(void)
 		cmocka_unit_test(test_policy_downgrade),
 		cmocka_unit_test(test_policy_within),
 		cmocka_unit_test(test_policy_conflict),
+		cmocka_unit_test(test_policy_orphan),
 		cmocka_unit_test(test_upgrade_and_downgrade),
 		cmocka_unit_test(test_downgrade_of_one_open),
 		cmocka_unit_test(test_share_conflicts),
