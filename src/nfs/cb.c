@@ -379,13 +379,25 @@ static void send_on_slot(struct cb_task *task)
 		NFS4ERR_SERVERFAULT);
 }
 
+/* Where all sessions are too small it is tried on one: it may be less. */
+static enum cb_slot_result take_slot(struct cb_task *task)
+{
+	enum cb_slot_result result =
+		cbsession_slot_take(task->client, task->need, &task->slot);
+
+	if (result != CB_SLOT_DOWN || task->need == 0)
+		return result;
+	task->need = 0;
+	return cbsession_slot_take(task->client, 0, &task->slot);
+}
+
 static void run_task(struct rpc_job *job)
 {
 	struct cb_task *task = container_of(job, struct cb_task, job);
 
 	if (!cb_line_may_look(task))
 		return;
-	switch (cbsession_slot_take(task->client, 0, &task->slot)) {
+	switch (take_slot(task)) {
 	case CB_SLOT_TAKEN:
 		cb_line_leave(task);
 		send_on_slot(task);
@@ -424,6 +436,8 @@ void cb_submit(struct cb_task *task, const struct cb_kind *kind,
 		.client = client_ref(client),
 		.job.run = run_task,
 	};
+	if (kind->largest)
+		task->need = kind->largest(task);
 	list_init(&task->waiting);
 	start(task);
 }

@@ -39,6 +39,11 @@ struct cb_kind {
 	int (*encode)(struct cb_task *task, struct xdr *out, size_t room);
 	/* The end; the task is the owner's again and may be freed. */
 	void (*done)(struct cb_task *task, enum cb_end end, nfsstat4 status);
+	/*
+	 * The largest request that may become of it: it goes on a session that
+	 * takes as much, as long as there is one. NULL: any will do.
+	 */
+	size_t (*largest)(const struct cb_task *task);
 	/* The request that the client may not have seen answered; or NULL. */
 	const struct slot_ref *(*referring)(struct cb_task *task);
 };
@@ -57,6 +62,7 @@ struct cb_task {
 	struct list waiting;
 	uint32_t calls_seen; /* client->cb_calls when it began to look */
 	bool called;         /* it is the first in line, and looks */
+	size_t need;         /* bytes a session's requests may have */
 	struct cb_slot slot;
 	bool in_doubt; /* sent, then the connection was lost: was it seen? */
 	bool settling; /* a lone CB_SEQUENCE first: the slot is in doubt */

@@ -10,6 +10,7 @@
 #include "state/deleg_count.h"
 #include "state/dirdeleg.h"
 #include "state/dirform.h"
+#include "state/policy_dirdeleg.h"
 #include "wire/nfs4_xdr.h"
 #include "wire/notify4.h"
 
@@ -139,6 +140,20 @@ static bool put_event(struct filling *f, struct dir_event *e)
 }
 
 /*
+ * Those of the directory itself at the end. False: they cannot be told, and so
+ * nothing is.
+ */
+static bool put_dir_attrs(struct filling *f)
+{
+	if (!f->of_dir)
+		return true;
+	if (!put_form(f, f->of_dir, true))
+		return false;
+	f->count++;
+	return true;
+}
+
+/*
  * As many events as fit, in their order; returns how many notify4s those are.
  */
 static uint32_t put_events(struct notify_task *nt, struct xdr *out)
@@ -167,8 +182,8 @@ static uint32_t put_events(struct notify_task *nt, struct xdr *out)
 	while (nt->encoded < nt->taken &&
 		put_event(&f, nt->events[nt->encoded]))
 		nt->encoded++;
-	if (f.of_dir && put_form(&f, f.of_dir, true))
-		f.count++;
+	if (!put_dir_attrs(&f))
+		nt->encoded = 0;
 	return f.count;
 }
 
@@ -209,6 +224,17 @@ static int notify_encode(struct cb_task *task, struct xdr *out, size_t room)
 		return -1;
 	xdr_patch_u32(out, count_at, put_events(nt, out));
 	return nt->encoded ? 1 : -1;
+}
+
+static size_t notify_largest(const struct cb_task *task)
+{
+	const struct notify_task *nt =
+		container_of(task, struct notify_task, cb);
+	const struct deleg *d = nt->deleg;
+
+	return dirdeleg_worst_request(d->fh_len,
+		fattr4_size_max(&d->terms->child_attrs),
+		fattr4_size_max(&d->terms->dir_attrs));
 }
 
 static const struct slot_ref *notify_referring(struct cb_task *task)
@@ -265,6 +291,7 @@ static const struct cb_kind notify_kind = {
 	.counted_as = COUNT_CB_NOTIFY,
 	.encode = notify_encode,
 	.done = notify_done,
+	.largest = notify_largest,
 	.referring = notify_referring,
 };
 
