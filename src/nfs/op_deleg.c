@@ -22,7 +22,7 @@ static void unavailable(GET_DIR_DELEGATION4res_non_fatal *res)
 	res->gddrnf_will_signal_deleg_avail = false;
 }
 
-/* Before state is asked at all; `unavailable` is the answer. */
+/* State has nothing against it, but we; `unavailable` is the answer. */
 static nfsstat4 refuse(struct compound *c, enum deleg_refusal reason)
 {
 	deleg_count_refused(c->server->state, DELEG_DIR, reason);
@@ -195,8 +195,8 @@ nfsstat4 op_get_dir_delegation(
 		return status;
 	if (!may_be_granted(c, args, &verifier, &why)) {
 		/* The client has not heard of it: nothing to recall. */
-		deleg_forget(c->client, &c->fh.id);
-		return NFS4_OK;
+		dirdeleg_cancel(c->client, &grant.stateid);
+		return refuse(c, why);
 	}
 	answer_grant(&grant, verifier, answer);
 	compound_set_stateid(c, &grant.stateid);

@@ -299,6 +299,16 @@ nfsstat4 dirdeleg_grant(struct client *client, const struct fileid *dir,
 	return status;
 }
 
+void dirdeleg_cancel(struct client *client, const stateid4 *granted)
+{
+	struct stateid *sid;
+
+	if (stateid_lookup(client, granted, STATEID_DELEG_DIR, &sid) != NFS4_OK)
+		return; /* it has ended by itself */
+	deleg_revoke(deleg_of(sid), STATEID_CLOSED, false);
+	stateid_put(sid);
+}
+
 /* ---- recalling all of a directory ---- */
 
 unsigned dirdeleg_recall(

@@ -71,6 +71,12 @@ nfsstat4 dirdeleg_grant(struct client *client, const struct fileid *dir,
 	const struct dirdeleg_request *request, struct dirdeleg_grant *ret);
 
 /*
+ * What dirdeleg_grant() granted @client is not wanted after all, and the client
+ * was not told: it ends, and nothing else the client has there.
+ */
+void dirdeleg_cancel(struct client *client, const stateid4 *granted);
+
+/*
  * Recall every delegation of @dir for @reason: it is gone on disk, changed
  * behind our back, or somebody told us to. Nobody waits. Returns how many were
  * not being recalled yet. Without locks.

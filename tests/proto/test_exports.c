@@ -659,6 +659,36 @@ static void dd17_a_directory_goes_through_another_export(void **state)
 	overlap_end(&o);
 }
 
+static gddrnf4_status ask_in_vain(struct overlap *o, struct peer *p)
+{
+	fault_fail_nth(o->r.store, STORE_CALL_ACCESS, EIO, 2);
+	peer_begin(p);
+	ask_fh(p, &o->dir_two);
+	ask_dir_delegation(p, ENTRIES);
+	assert_int_equal(peer_call(p), NFS4_OK);
+	return peer_last(p)
+		->opget_dir_delegation.gddr_res_non_fatal4.gddrnf_status;
+}
+
+/* Permission went after it was granted: only what was granted just now ends. */
+static void dd12_a_second_look_that_fails_ends_one_grant(void **state)
+{
+	struct overlap o;
+	struct state_stats before, stats;
+
+	overlap_begin(&o);
+	watch(&o.one, "one/dir");
+	state_read_stats(o.r.server->state, &before);
+	assert_int_equal(ask_in_vain(&o, &o.one), GDD4_UNAVAIL);
+	state_read_stats(o.r.server->state, &stats);
+	assert_int_equal(stats.grants, before.grants + 1);
+	assert_int_equal(stats.dir_delegs, 1);
+	assert_int_equal(stats.refusals, before.refusals + 1);
+	assert_int_equal(create(&o.two, &o.dir_two, "x"), NFS4_OK);
+	dd17_told_of(&o.one, &o.dir_one, "one/dir/x", 1);
+	overlap_end(&o);
+}
+
 /* Opens and locks meet on the file, whatever the way to it. */
 static void state_is_shared_by_the_file(void **state)
 {
@@ -724,6 +754,7 @@ int main(void)
 		cmocka_unit_test(
 			dd17_a_client_returns_what_its_other_handle_is_in_the_way_of),
 		cmocka_unit_test(dd17_a_directory_goes_through_another_export),
+		cmocka_unit_test(dd12_a_second_look_that_fails_ends_one_grant),
 		cmocka_unit_test(state_is_shared_by_the_file),
 	};
 
