@@ -8,6 +8,7 @@
 #include "state/deleg.h"
 #include "state/open.h"
 #include "state/policy_client.h"
+#include "state/policy_stateid.h"
 #include "state/session.h"
 #include "state/state_private.h"
 
@@ -35,7 +36,9 @@ static void end_stateid(struct stateid *sid)
 		bytelock_end(sid);
 		break;
 	default:
-		deleg_revoke(deleg_of(sid), STATEID_CLOSED, false);
+		/* When it was revoked it may be a stub, and has ended anyway. */
+		if (!policy_stateid_revoked(sid->status))
+			deleg_revoke(deleg_of(sid), STATEID_CLOSED, false);
 	}
 	stateid_remove(sid); /* harmless when that was done */
 }

@@ -280,6 +280,7 @@ static void note_end(const struct deleg *d, const char *how)
 
 void deleg_revoke(struct deleg *d, enum stateid_status status, bool keep)
 {
+	struct stateid *gone = keep ? stateid_stub_new(&d->sid) : NULL;
 	struct node *n = d->sid.node;
 	struct leftovers left;
 	bool first;
@@ -287,7 +288,7 @@ void deleg_revoke(struct deleg *d, enum stateid_status status, bool keep)
 	lock_acquire(&n->lock);
 	first = end_locked(d, DELEG_REVOKED, &left);
 	if (first && keep)
-		stateid_revoke(&d->sid, status);
+		gone = stateid_revoke(&d->sid, status, gone);
 	lock_release(&n->lock);
 	if (first && keep)
 		deleg_count_revoked(d);
@@ -296,6 +297,8 @@ void deleg_revoke(struct deleg *d, enum stateid_status status, bool keep)
 	if (first)
 		note_end(d, keep ? "revoked" : "ended");
 	put_leftovers(d, &left);
+	if (gone)
+		stateid_put(gone);
 }
 
 /* One that @client holds on @n, with a reference; or NULL. */

@@ -95,9 +95,9 @@ static inline struct deleg *deleg_of(struct stateid *sid)
 nfsstat4 deleg_return(struct stateid *sid, const struct fileid *id, bool wait);
 
 /*
- * End a delegation without the client: revoke it. With @keep the stateid stays
- * and says so until FREE_STATEID; without (end of client) it vanishes, also
- * when it was revoked before. Queue emptied, waiters woken. Idempotent; without
+ * End a delegation without the client: revoke it. With @keep the stateid stays,
+ * as a stub, and says so until FREE_STATEID; without (end of client) it
+ * vanishes, also when it was revoked before. Queue emptied, waiters woken. Idempotent; without
  * locks held but change sections.
  */
 void deleg_revoke(struct deleg *d, enum stateid_status status, bool keep);

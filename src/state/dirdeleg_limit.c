@@ -49,6 +49,7 @@ static struct deleg *oldest_of(struct client *c)
 	scope_lock(&c->stateids_lock);
 	list_for_each_entry(sid, &c->stateids, on_client) {
 		if (sid->kind == STATEID_DELEG_DIR &&
+			sid->status == STATEID_LIVE &&
 			deleg_of(sid)->state == DELEG_ACTIVE)
 			return deleg_ref(deleg_of(sid));
 	}

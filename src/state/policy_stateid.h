@@ -23,6 +23,30 @@ static inline nfsstat4 policy_stateid_seqid(uint32_t ours, uint32_t theirs)
 					    : NFS4ERR_OLD_STATEID;
 }
 
+/* The state is gone; the stateid waits for FREE_STATEID. */
+static inline bool policy_stateid_revoked(enum stateid_status status)
+{
+	return status == STATEID_EXPIRED || status == STATEID_REVOKED ||
+		status == STATEID_ADMIN_REVOKED;
+}
+
+/* So many of a client's may wait for FREE_STATEID before it gets no more. */
+#define STATEID_REVOKED_MAX 1000
+
+/*
+ * May a client that has @held live ones of a @kind have no other? A client
+ * that never frees what was revoked would have us keep ever more; what it may
+ * be refused at will, delegations, it is not given then.
+ */
+static inline bool policy_stateid_full(
+	enum stateid_kind kind, uint32_t held, uint32_t max, uint32_t revoked)
+{
+	if (max && held >= max)
+		return true;
+	return (kind & (STATEID_DELEG_DIR | STATEID_DELEG_FILE)) &&
+		revoked >= STATEID_REVOKED_MAX;
+}
+
 static inline nfsstat4 policy_stateid_status(enum stateid_status status)
 {
 	switch (status) {

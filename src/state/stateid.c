@@ -2,6 +2,7 @@
 #include "state/stateid.h"
 
 #include <assert.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
@@ -70,36 +71,53 @@ static _Atomic uint32_t *count_of_status(
 	}
 }
 
-static bool is_revoked(enum stateid_status status)
-{
-	return status == STATEID_EXPIRED || status == STATEID_REVOKED ||
-		status == STATEID_ADMIN_REVOKED;
-}
-
 /* Where @sid counts as long as it is in the table. */
 static _Atomic uint32_t *count_of(struct stateid *sid)
 {
 	enum stateid_status status = sid->status;
 
-	if (is_revoked(status))
+	if (policy_stateid_revoked(status))
 		return count_of_status(sid->client, status);
 	return count_of_kind(sid->client, sid->kind);
 }
 
-static void insert_locked(struct client *c, struct stateid *sid)
+/* Into the table; the reference that goes with it is the caller's matter. */
+static void table_locked(struct client *c, struct stateid *sid)
 {
 	assert(!sid->inserted);
 	sid->inserted = true;
-	stateid_ref(sid);
 	htab_insert(&c->stateids_table, &sid->link,
 		htab_hash(sid->other, sizeof(sid->other)));
+	atomic_fetch_add(count_of(sid), 1);
+}
+
+/* Out of it and of the list, likewise. */
+static void untable_locked(struct client *c, struct stateid *sid)
+{
+	sid->inserted = false;
+	htab_remove(&c->stateids_table, &sid->link);
+	list_del(&sid->on_client);
+	atomic_fetch_sub(count_of(sid), 1);
+}
+
+static void insert_locked(struct client *c, struct stateid *sid)
+{
+	stateid_ref(sid);
+	table_locked(c, sid);
 	/* In front what goes first at the client's end. */
 	if (sid->kind == STATEID_DELEG_DIR)
 		list_add_tail(&c->stateids, &sid->on_client);
 	else
 		list_add_head(&c->stateids, &sid->on_client);
-	atomic_fetch_add(count_of(sid), 1);
 	counter_add(&c->state->count_stateids, 1);
+}
+
+static bool is_full(struct stateid *sid, uint32_t max)
+{
+	const struct client *c = sid->client;
+	uint32_t revoked = c->revoked + c->revoked_expired + c->revoked_admin;
+
+	return policy_stateid_full(sid->kind, *count_of(sid), max, revoked);
 }
 
 enum stateid_inserted stateid_insert_within(struct stateid *sid, uint32_t max)
@@ -109,7 +127,7 @@ enum stateid_inserted stateid_insert_within(struct stateid *sid, uint32_t max)
 	scope_lock(&c->stateids_lock);
 	if (c->stateids_closed)
 		return STATEID_CLIENT_ENDED;
-	if (max && *count_of(sid) >= max)
+	if (is_full(sid, max))
 		return STATEID_CLIENT_FULL;
 	insert_locked(c, sid);
 	return STATEID_INSERTED;
@@ -120,40 +138,106 @@ bool stateid_insert(struct stateid *sid)
 	return stateid_insert_within(sid, 0) == STATEID_INSERTED;
 }
 
-static bool take_out(struct stateid *sid)
+static struct stateid *find_locked(
+	struct client *c, const uint8_t other[NFS4_OTHER_SIZE])
+{
+	uint64_t hash = htab_hash(other, NFS4_OTHER_SIZE);
+	struct htab_link *at;
+
+	htab_for_each_match(at, &c->stateids_table, hash) {
+		struct stateid *sid = container_of(at, struct stateid, link);
+
+		if (memcmp(sid->other, other, NFS4_OTHER_SIZE) == 0)
+			return sid;
+	}
+	return NULL;
+}
+
+/* What is in the table for @sid: itself, or what stayed when it was revoked. */
+static struct stateid *in_table_locked(struct client *c, struct stateid *sid)
+{
+	if (sid->inserted)
+		return sid;
+	return policy_stateid_revoked(sid->status) ? find_locked(c, sid->other)
+						   : NULL;
+}
+
+/* Out of the table, with its reference; NULL when nothing was there. */
+static struct stateid *take_out(struct stateid *sid)
 {
 	struct client *c = sid->client;
+	struct stateid *out;
 
 	scope_lock(&c->stateids_lock);
-	if (!sid->inserted)
-		return false;
-	sid->inserted = false;
-	htab_remove(&c->stateids_table, &sid->link);
-	list_del(&sid->on_client);
-	atomic_fetch_sub(count_of(sid), 1);
+	out = in_table_locked(c, sid);
+	if (!out)
+		return NULL;
+	untable_locked(c, out);
 	counter_add(&c->state->count_stateids, -1);
-	if (!is_revoked(sid->status))
-		sid->status = STATEID_CLOSED;
-	return true;
+	if (!policy_stateid_revoked(out->status))
+		out->status = STATEID_CLOSED;
+	return out;
 }
 
 void stateid_remove(struct stateid *sid)
 {
-	if (take_out(sid))
-		stateid_put(sid);
+	struct stateid *out = take_out(sid);
+
+	if (out)
+		stateid_put(out);
 }
 
-void stateid_revoke(struct stateid *sid, enum stateid_status status)
+/* ---- revoked ---- */
+
+static void free_stub(struct stateid *stub)
+{
+	free(stub);
+}
+
+struct stateid *stateid_stub_new(const struct stateid *sid)
+{
+	struct stateid *stub = malloc(sizeof(*stub));
+
+	if (!stub)
+		return NULL;
+	*stub = (struct stateid){
+		.kind = sid->kind,
+		.client = client_ref(sid->client),
+		.free = free_stub,
+	};
+	ref_init(&stub->ref);
+	list_init(&stub->on_client);
+	memcpy(stub->other, sid->other, sizeof(stub->other));
+	return stub;
+}
+
+/* In its place in the list, too: the order there means something. */
+static void replace_locked(
+	struct client *c, struct stateid *sid, struct stateid *stub)
+{
+	list_insert_after(&sid->on_client, &stub->on_client);
+	untable_locked(c, sid);
+	stub->seqid = sid->seqid;
+	stub->status = sid->status;
+	table_locked(c, stub);
+}
+
+struct stateid *stateid_revoke(
+	struct stateid *sid, enum stateid_status status, struct stateid *stub)
 {
 	struct client *c = sid->client;
 
-	assert(is_revoked(status));
+	assert(policy_stateid_revoked(status));
 	scope_lock(&c->stateids_lock);
-	if (!sid->inserted || is_revoked(sid->status))
-		return;
+	if (!sid->inserted || policy_stateid_revoked(sid->status))
+		return stub;
 	atomic_fetch_sub(count_of(sid), 1);
 	sid->status = status;
 	atomic_fetch_add(count_of(sid), 1);
+	if (!stub)
+		return NULL;
+	replace_locked(c, sid, stub);
+	return sid;
 }
 
 void stateid_ref(struct stateid *sid)
@@ -173,27 +257,13 @@ void stateid_put(struct stateid *sid)
 	client_put(c);
 }
 
-static struct stateid *find_locked(struct client *c, const stateid4 *wire)
-{
-	uint64_t hash = htab_hash(wire->other, sizeof(wire->other));
-	struct htab_link *at;
-
-	htab_for_each_match(at, &c->stateids_table, hash) {
-		struct stateid *sid = container_of(at, struct stateid, link);
-
-		if (memcmp(sid->other, wire->other, sizeof(sid->other)) == 0)
-			return sid;
-	}
-	return NULL;
-}
-
 /* With a reference, or NULL. */
 static struct stateid *find(struct client *c, const stateid4 *wire)
 {
 	struct stateid *sid;
 
 	scope_lock(&c->stateids_lock);
-	sid = find_locked(c, wire);
+	sid = find_locked(c, wire->other);
 	if (sid)
 		stateid_ref(sid);
 	return sid;
@@ -277,7 +347,7 @@ nfsstat4 stateid_free_state(struct client *client, const stateid4 *wire)
 	if (!sid)
 		return NFS4ERR_BAD_STATEID;
 	status = policy_stateid_seqid(sid->seqid, wire->seqid);
-	if (status == NFS4_OK && is_revoked(sid->status))
+	if (status == NFS4_OK && policy_stateid_revoked(sid->status))
 		stateid_remove(sid);
 	else if (status == NFS4_OK && sid->kind == STATEID_LOCK)
 		status = bytelock_free_state(sid);

@@ -45,7 +45,7 @@ struct stateid {
 	_Atomic(enum stateid_status) status;
 	_Atomic uint32_t seqid; /* changed under the node's lock */
 	struct client *client;  /* a reference */
-	struct node *node;      /* a reference */
+	struct node *node;      /* a reference; NULL in a stub */
 	uint8_t other[NFS4_OTHER_SIZE];
 	bool inserted; /* in the table; guarded by client->stateids_lock */
 	void (*free)(struct stateid *sid); /* the object's own release */
@@ -68,7 +68,8 @@ bool stateid_insert(struct stateid *sid);
 
 /*
  * The same, unless the client has @max of this kind already, however many come
- * at the same time. 0: there is no limit.
+ * at the same time (0: there is no limit), or it is a delegation and the client
+ * does not free those that were revoked: see policy_stateid_full().
  */
 enum stateid_inserted {
 	STATEID_INSERTED,
@@ -78,18 +79,28 @@ enum stateid_inserted {
 enum stateid_inserted stateid_insert_within(struct stateid *sid, uint32_t max);
 
 /*
- * Out of both; later lookups do not find it. Drops that reference. Harmless
- * when it was done already: a return, FREE_STATEID and the client's end race.
+ * Out of both, and what stayed of it if it was revoked; later lookups do not
+ * find it. Drops that reference. Harmless when it was done already: a return,
+ * FREE_STATEID and the client's end race.
  */
 void stateid_remove(struct stateid *sid);
+
+/*
+ * What will stay of @sid until FREE_STATEID: kind, `other` and status, without
+ * a node. Not under a lock; NULL when out of memory.
+ */
+struct stateid *stateid_stub_new(const struct stateid *sid);
 
 /*
  * The state is gone without the client's doing: lookups say @status (EXPIRED,
  * REVOKED or ADMIN_REVOKED) until FREE_STATEID, client->revoked counts it and
  * SEQUENCE's flags tell. It no longer counts in ->dir_delegs and the like.
- * Nothing when already removed or revoked.
+ * @stub takes its place in the table (NULL: it stays itself). Returns what the
+ * caller puts once it holds no lock, or NULL: @sid's reference of the table;
+ * @stub when @sid was removed or revoked already.
  */
-void stateid_revoke(struct stateid *sid, enum stateid_status status);
+struct stateid *stateid_revoke(
+	struct stateid *sid, enum stateid_status status, struct stateid *stub);
 
 /*
  * The last put calls the object's `free` (client and node put after): no lock

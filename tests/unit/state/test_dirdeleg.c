@@ -9,6 +9,7 @@
 #include "state/deleg_count.h"
 #include "state/cbsession.h"
 #include "state/policy_recall.h"
+#include "state/policy_stateid.h"
 
 static nfsstat4 ask(struct client *c, unsigned dir, uint32_t types,
 	struct dirdeleg_grant *grant)
@@ -522,6 +523,82 @@ static void test_terms_alike_are_shared(void **state)
 	stage_fini(&st);
 }
 
+/* ---- who never frees what was revoked ---- */
+
+static void revoke_one(struct stage *st, struct client *c, unsigned dir)
+{
+	struct deleg *d = stage_grant(st, c, dir, ASK_ALL);
+
+	assert_non_null(d);
+	deleg_revoke(d, STATEID_REVOKED, true);
+	deleg_put(d);
+}
+
+/* Little of it is kept, and no more than so many times. */
+static void dd10_who_frees_nothing_is_granted_no_more(void **state)
+{
+	struct stage st;
+	struct stateid *sid;
+	stateid4 wire;
+
+	stage_init(&st);
+	struct client *c = stage_client(&st, "c"), *b = stage_client(&st, "b");
+	struct deleg *d = stage_grant(&st, c, 0, ASK_ALL);
+
+	stateid_to_wire(&d->sid, &wire);
+	deleg_revoke(d, STATEID_REVOKED, true);
+	deleg_put(d);
+	for (unsigned dir = 1; dir < STATEID_REVOKED_MAX; dir++)
+		revoke_one(&st, c, dir);
+	assert_int_equal(c->revoked, STATEID_REVOKED_MAX);
+	assert_int_equal(stage_stats(&st).nodes, 0);
+	assert_null(stage_grant(&st, c, 0, ASK_ALL));
+	assert_int_equal(refused_by_client_limit(&st), 1);
+	assert_int_equal(stage_stats(&st).dir_delegs, 0);
+	deleg_put(stage_grant(&st, b, 0, ASK_ALL)); /* others are */
+	/* What it frees it may have again. */
+	assert_int_equal(stateid_lookup(c, &wire, STATEID_ANY, &sid),
+		NFS4ERR_DELEG_REVOKED);
+	assert_int_equal(stateid_free_state(c, &wire), NFS4_OK);
+	revoke_one(&st, c, 1);
+	assert_null(stage_grant(&st, c, 1, ASK_ALL));
+	client_end(c, CLIENT_END_ADMIN);
+	assert_int_equal(stage_stats(&st).stateids, 1);
+	client_put(c);
+	client_put(b);
+	stage_fini(&st);
+}
+
+/* A batch that was under way when it was revoked ends as any. */
+static void dd14_revoked_under_way(void **state)
+{
+	struct stage st;
+	struct dir_event *e;
+	stateid4 wire;
+
+	stage_init(&st);
+	struct client *c = stage_client(&st, "c"), *b = stage_client(&st, "b");
+	struct deleg *d = stage_grant(&st, c, 0, ASK_ALL);
+
+	stateid_to_wire(&d->sid, &wire);
+	assert_int_equal(
+		stage_change(&st, b, 0, CHANGE_ADD_ENTRY, "x"), NFS4_OK);
+	deleg_put(d);
+	stage_pass(&st, 50);
+	d = stage_pop_notify(&st); /* with the sender's reference only */
+	assert_int_equal(batch_take(d, &e, 1), 1);
+	dir_event_put(e);
+	deleg_revoke(d, STATEID_REVOKED, true);
+	assert_int_equal(stateid_test(c, &wire), NFS4ERR_DELEG_REVOKED);
+	assert_int_equal(stateid_free_state(c, &wire), NFS4_OK);
+	assert_int_equal(stateid_test(c, &wire), NFS4ERR_BAD_STATEID);
+	batch_done(d, 1, BATCH_OK);
+	assert_int_equal(stage_stats(&st).stateids, 0);
+	client_put(c);
+	client_put(b);
+	stage_fini(&st);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -542,6 +619,8 @@ int main(void)
 		cmocka_unit_test(dd21_too_small_a_channel_is_recall_only),
 		cmocka_unit_test(dd25_conflict_holds_off),
 		cmocka_unit_test(test_terms_alike_are_shared),
+		cmocka_unit_test(dd10_who_frees_nothing_is_granted_no_more),
+		cmocka_unit_test(dd14_revoked_under_way),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

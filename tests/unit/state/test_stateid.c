@@ -84,6 +84,23 @@ static void test_policy_use(void **arg)
 	}
 }
 
+static void test_policy_full(void **arg)
+{
+	static const uint32_t revoked[] = {
+		0, STATEID_REVOKED_MAX - 1, STATEID_REVOKED_MAX, UINT32_MAX};
+
+	for (int i = 0; i < 4 * 4 * 3 * 3; i++) {
+		enum stateid_kind kind = 1 << i % 4;
+		uint32_t left = revoked[i / 4 % 4];
+		uint32_t held = 4 + i / 16 % 3, max = i / 48 ? 3 + i / 48 : 0;
+		bool deleg = kind & (STATEID_DELEG_DIR | STATEID_DELEG_FILE);
+
+		assert_int_equal(policy_stateid_full(kind, held, max, left),
+			(max && held >= max) ||
+				(deleg && left >= STATEID_REVOKED_MAX));
+	}
+}
+
 static void test_special(void **arg)
 {
 	stateid4 wire = {.seqid = 0};
@@ -100,6 +117,15 @@ static void test_special(void **arg)
 	assert_false(stateid_is_invalid(&wire));
 	wire.other[11] = 0;
 	assert_false(stateid_is_bypass(&wire));
+}
+
+static void revoke(struct stateid *sid, enum stateid_status status)
+{
+	struct stateid *gone =
+		stateid_revoke(sid, status, stateid_stub_new(sid));
+
+	if (gone)
+		stateid_put(gone);
 }
 
 /* ---- look-ups ---- */
@@ -214,9 +240,9 @@ static void test_revoke(void **arg)
 		stateid_to_wire(one, &wire);
 		stateid_to_wire(two, &other);
 		assert_int_equal(p.client->dir_delegs, 2);
-		stateid_revoke(one, cases[i].status);
-		stateid_revoke(one, STATEID_REVOKED); /* once is enough */
-		stateid_revoke(two, cases[i].status);
+		revoke(one, cases[i].status);
+		revoke(one, STATEID_REVOKED); /* once is enough */
+		revoke(two, cases[i].status);
 		assert_int_equal(p.client->dir_delegs, 0);
 		assert_int_equal(peer_sequence(&p), cases[i].flag);
 		assert_int_equal(
@@ -249,8 +275,8 @@ static void test_counts(void **arg)
 	assert_int_equal(p.client->dir_delegs, 1);
 	for (int i = 0; i < 4; i++) {
 		stateid_remove(sid[i]);
-		stateid_remove(sid[i]);                  /* harmless */
-		stateid_revoke(sid[i], STATEID_REVOKED); /* too late */
+		stateid_remove(sid[i]);          /* harmless */
+		revoke(sid[i], STATEID_REVOKED); /* too late */
 		stateid_put(sid[i]);
 	}
 	assert_int_equal(p.client->opens, 0);
@@ -296,7 +322,7 @@ static void *remove_revoke_look(void *arg)
 	stateid_to_wire(r->sid, &wire);
 	switch (r->what % 4) {
 	case 0:
-		stateid_revoke(r->sid, STATEID_REVOKED);
+		revoke(r->sid, STATEID_REVOKED);
 		break;
 	case 1:
 		stateid_free_state(r->peer->client, &wire);
@@ -344,6 +370,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_policy_seqid),
 		cmocka_unit_test(test_policy_use),
+		cmocka_unit_test(test_policy_full),
 		cmocka_unit_test(test_special),
 		cmocka_unit_test(test_lookup),
 		cmocka_unit_test(test_others_are_unique),
