@@ -102,17 +102,6 @@ static int check_set(const struct cred *cred, const struct mem_node *n, int io,
 	return err;
 }
 
-static uint32_t new_mode(const struct mem_node *n, const struct setattr *set)
-{
-	uint32_t mode = n->attr.mode;
-
-	if (set->mask & SETATTR_MODE)
-		mode = set->mode;
-	if (set->mask & SETATTR_MODE_MASKED)
-		mode = (mode & ~set->mode_mask) | (set->mode & set->mode_mask);
-	return mode & MODE_ALL;
-}
-
 /* Only members may give a file its group's rights (chmod(2)). */
 static uint32_t mode_for(
 	const struct cred *cred, const struct mem_node *n, uint32_t mode)
@@ -147,7 +136,8 @@ static void apply_owner(
 	if (set->mask & (SETATTR_UID | SETATTR_GID))
 		drop_suid(n); /* for root too, see chown(2) */
 	if (set->mask & (SETATTR_MODE | SETATTR_MODE_MASKED))
-		n->attr.mode = mode_for(cred, n, new_mode(n, set));
+		n->attr.mode = mode_for(
+			cred, n, setattr_mode(set, n->attr.mode) & MODE_ALL);
 }
 
 static void apply_times(
@@ -222,13 +212,11 @@ int mem_init_attr(struct memory *m, const struct cred *cred,
 	const struct mem_node *dir, struct mem_node *n,
 	const struct setattr *set)
 {
-	uint32_t mode = n->attr.type == OBJECT_DIR ? 0777 : 0666;
+	uint32_t mode = store_default_mode(n->attr.type);
 	int err;
 
-	if (n->attr.type == OBJECT_SYMLINK)
-		mode = 0777;
-	else if (set->mask & SETATTR_MODE)
-		mode = set->mode & MODE_ALL;
+	if (n->attr.type != OBJECT_SYMLINK)
+		mode = setattr_mode(set, mode) & MODE_ALL;
 	if (set->mask & SETATTR_UMASK)
 		mode &= ~set->umask;
 	n->attr.uid = cred->uid;

@@ -211,7 +211,6 @@ static int set_owner(int fd, const struct setattr *set)
 static int set_mode(int fd, const struct setattr *set)
 {
 	struct fd_path path = fd_path_of(fd);
-	uint32_t mode = set->mode & 07777;
 	struct statx st;
 	int err;
 
@@ -222,11 +221,9 @@ static int set_mode(int fd, const struct setattr *set)
 		return err;
 	if ((st.stx_mode & S_IFMT) == S_IFLNK)
 		return -EOPNOTSUPP;
-	if (set->mask & SETATTR_MODE_MASKED)
-		mode = (st.stx_mode & 07777 & ~set->mode_mask) |
-			(mode & set->mode_mask);
 	/* fchmod() refuses O_PATH, and fchmodat2() is too new (6.6). */
-	return chmod(path.s, mode) ? -errno : 0;
+	return chmod(path.s, setattr_mode(set, st.stx_mode) & 07777) ? -errno
+								     : 0;
 }
 
 static struct timespec time_to_set(

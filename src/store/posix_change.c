@@ -14,8 +14,6 @@
 #include "base/cleanup.h"
 #include "store/posix_impl.h"
 
-#define MODE_FILE         0666
-#define MODE_DIR          0777
 #define MODE_SPECIAL_BITS (S_ISUID | S_ISGID | S_ISVTX)
 
 /* What index and cookies say about a change; failing to say is no failure. */
@@ -31,12 +29,9 @@ static void note(
  */
 static uint32_t mode_to_create(int dirfd, const struct store_new *new)
 {
-	bool has_mode = new->attr.mask &SETATTR_MODE;
-	uint32_t mode = new->type == OBJECT_DIR ? MODE_DIR : MODE_FILE;
+	uint32_t mode = setattr_mode(&new->attr, store_default_mode(new->type));
 	struct fd_path path = fd_path_of(dirfd);
 
-	if (has_mode)
-		mode = new->attr.mode & 07777;
 	if (!(new->attr.mask &SETATTR_UMASK))
 		return mode;
 	if (getxattr(path.s, "system.posix_acl_default", NULL, 0) > 0)

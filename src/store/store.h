@@ -124,7 +124,7 @@ struct store_new {
 	uint32_t rdev_major;   /* devices */
 	uint32_t rdev_minor;
 	/*
-	 * Initial attributes; SETATTR_MODE absent = 0666, directories 0777.
+	 * Initial attributes; the mode is store_default_mode() or made of it.
 	 * SETATTR_UMASK: `mode & ~umask`, unless the directory has a default
 	 * ACL (RFC 8275). The process umask is 0.
 	 */
@@ -136,6 +136,22 @@ struct store_new {
 	bool exclusive;
 	uint64_t verifier;
 };
+
+/*
+ * The mode of what is made without one: its owner's alone, until he says who
+ * else may. Symlinks have no mode to speak of.
+ */
+static inline uint32_t store_default_mode(enum object_type type)
+{
+	switch (type) {
+	case OBJECT_DIR:
+		return 0700;
+	case OBJECT_SYMLINK:
+		return 0777;
+	default:
+		return 0600;
+	}
+}
 
 /* What a rename would do, found out by store_check_rename(). */
 struct store_rename_plan {

@@ -77,6 +77,16 @@ struct setattr {
 	int64_t mtime_ns;
 };
 
+/* What becomes of permission bits that are @mode now. */
+static inline uint32_t setattr_mode(const struct setattr *set, uint32_t mode)
+{
+	if (set->mask & SETATTR_MODE)
+		return set->mode;
+	if (set->mask & SETATTR_MODE_MASKED)
+		return (mode & ~set->mode_mask) | (set->mode & set->mode_mask);
+	return mode;
+}
+
 /* Whole-file-system figures; bytes and file counts as statvfs means them. */
 struct fsinfo {
 	uint64_t space_total;

@@ -104,6 +104,56 @@ static void exclusive_creates(void **state)
 	assert_int_equal(attrs_of(&p, 2).attr.mode, 0640);
 }
 
+static uint32_t mode_of(const char *name)
+{
+	peer_begin(&p);
+	ask_path(&p, name);
+	ask_getattr(&p, FATTR4_MODE);
+	assert_int_equal(peer_call(&p), NFS4_OK);
+	return attrs_of(&p, 2).attr.mode;
+}
+
+/* Or others could open it before its maker has said who may. */
+static void what_has_no_mode_is_its_makers(void **state)
+{
+	static const createmode4 modes[] = {
+		UNCHECKED4, GUARDED4, EXCLUSIVE4, EXCLUSIVE4_1};
+
+	q.uid = q.gid = 1001;
+	for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
+		char name[] = {(char)('a' + i), '\0'};
+
+		peer_begin(&p);
+		ask_root(&p);
+		ask_open_create(&p, name, modes[i]);
+		assert_int_equal(peer_call(&p), NFS4_OK);
+		assert_int_equal(mode_of(name), 0600);
+		peer_begin(&q);
+		ask_root(&q);
+		ask_open(&q, name, OPEN4_SHARE_ACCESS_READ);
+		assert_int_equal(peer_call(&q), NFS4ERR_ACCESS);
+	}
+	assert_int_equal(make_dir(&p, "dir"), NFS4_OK);
+	assert_int_equal(mode_of("dir"), 0700);
+}
+
+/* mode_set_masked: what is said to be set is set. */
+static void some_bits_of_a_new_mode(void **state)
+{
+	/* A value, and which of its bits count. */
+	const uint64_t masked = UINT64_C(0444) << 32 | 0077;
+	OPEN4resok *ok;
+
+	peer_begin(&p);
+	ask_root(&p);
+	ask_open_create(&p, "file", GUARDED4)->openhow.how.createattrs =
+		ask_attr_u64(&p, FATTR4_MODE_SET_MASKED, masked);
+	assert_int_equal(peer_call(&p), NFS4_OK);
+	ok = &peer_last(&p)->opopen.resok4;
+	assert_true(bitmap4_has(&ok->attrset, FATTR4_MODE_SET_MASKED));
+	assert_int_equal(mode_of("file"), 0644);
+}
+
 static void opens_of_what_is_no_file(void **state)
 {
 	assert_int_equal(make_dir(&p, "dir"), NFS4_OK);
@@ -368,8 +418,8 @@ static void holes_and_space(void **state)
 
 static void locks_are_denied_by_name(void **state)
 {
-	struct handle fh;
-	stateid4 mine = open_file(&p, "file", &fh), other, lock;
+	struct handle fh = new_file("file", 0666);
+	stateid4 mine = open_file(&p, "file", NULL), other, lock;
 	const LOCK4denied *denied;
 
 	peer_begin(&p);
@@ -454,6 +504,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(creating_modes),
 		TEST(exclusive_creates),
+		TEST(what_has_no_mode_is_its_makers),
+		TEST(some_bits_of_a_new_mode),
 		TEST(opens_of_what_is_no_file),
 		TEST(shares_that_make_no_sense),
 		TEST(share_reservations),

@@ -227,7 +227,7 @@ static void test_owner_and_mode(void **state)
 	attr = ct_attr(t, &id);
 	assert_int_equal(attr.uid, 1000);
 	assert_int_equal(attr.gid, 1001);
-	assert_int_equal(attr.mode, 0666);
+	assert_int_equal(attr.mode, 0600);
 	new.attr = (struct setattr){
 		.mask = SETATTR_MODE | SETATTR_UMASK | SETATTR_GID,
 		.mode = 0777,
@@ -243,7 +243,39 @@ static void test_owner_and_mode(void **state)
 	new.attr = (struct setattr){0};
 	assert_ok(store_create(
 		t->s, &user, &t->dir, name_from_str("d"), &new, &id, &change));
-	assert_int_equal(ct_attr(t, &id).mode, 0777);
+	assert_int_equal(ct_attr(t, &id).mode, 0700);
+}
+
+/* Bits of the mode that are not named are those of no mode at all. */
+static void test_some_bits_of_the_mode(void **state)
+{
+	static const struct {
+		enum object_type type;
+		uint32_t mode, mask, expected;
+	} cases[] = {
+		{OBJECT_FILE, 0444, 0044, 0644},
+		{OBJECT_FILE, 0444, 0777, 0444},
+		{OBJECT_FILE, 0777, 0, 0600},
+		{OBJECT_FIFO, 0020, 0220, 0420},
+		{OBJECT_DIR, 01005, 01007, 01705},
+	};
+	struct ct *t = *state;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const struct store_new new = {
+			.type = cases[i].type,
+			.attr = {.mask = SETATTR_MODE_MASKED,
+				.mode = cases[i].mode,
+				.mode_mask = cases[i].mask},
+		};
+		char name[] = {(char)('a' + i), '\0'};
+		struct dir_change change = {0};
+		struct fileid id;
+
+		assert_ok(store_create(t->s, &cred_server, &t->dir,
+			name_from_str(name), &new, &id, &change));
+		assert_int_equal(ct_attr(t, &id).mode, cases[i].expected);
+	}
 }
 
 static void test_create_with_a_size(void **state)
@@ -505,6 +537,7 @@ int contract_run_names(void)
 		ct_test(test_create_every_type),
 		ct_test(test_symlink),
 		ct_test(test_owner_and_mode),
+		ct_test(test_some_bits_of_the_mode),
 		ct_test(test_create_with_a_size),
 		ct_test(test_create_fails_whole),
 		ct_test(test_setgid_directory),

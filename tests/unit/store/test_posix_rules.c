@@ -232,10 +232,10 @@ static void test_modes_and_umask(void **state)
 	assert_int_equal(rig_attr(&rig, &id).mode, 0640);
 	new.attr.mask = 0;
 	assert_int_equal(create_as(ALICE, &rig.root, "b", &new, &id), 0);
-	assert_int_equal(rig_attr(&rig, &id).mode, 0666);
+	assert_int_equal(rig_attr(&rig, &id).mode, 0600);
 	new.type = OBJECT_DIR;
 	assert_int_equal(create_as(ALICE, &rig.root, "c", &new, &id), 0);
-	assert_int_equal(rig_attr(&rig, &id).mode, 0777);
+	assert_int_equal(rig_attr(&rig, &id).mode, 0700);
 	new.attr = (struct setattr){.mask = SETATTR_MODE, .mode = 07755};
 	assert_int_equal(create_as(ALICE, &rig.root, "d", &new, &id), 0);
 	assert_int_equal(rig_attr(&rig, &id).mode, 07755);
