@@ -41,7 +41,7 @@ struct rpc_conn *rpc_conn_get(struct rpc_conn *conn)
 static void conn_free(struct rpc_conn *conn)
 {
 	close(conn->fd);
-	conn_unsent_free_all(conn);
+	conn_unsent_free_all_locked(conn);
 	record_reader_fini(&conn->reader);
 	free(conn->in);
 	lock_fini(&conn->lock);
@@ -116,12 +116,55 @@ void rpc_conn_close(struct rpc_conn *conn)
 	lock_acquire(&conn->lock);
 	first = !conn->closing;
 	if (first) {
+		arrears_set_locked(conn, 0);
 		conn->closing = true;
+		if (!conn->writing)
+			conn_unsent_free_all_locked(conn);
 		finish_close_locked(conn);
 	}
 	lock_release(&conn->lock);
 	if (first)
 		shutdown(conn->fd, SHUT_RDWR);
+}
+
+/* ---- what the peer owes ---- */
+
+void conn_settle_locked(struct rpc_conn *conn)
+{
+	if (!conn->closing) /* then all of it was written off */
+		arrears_set_locked(
+			conn, conn->unsent_memory + conn->record_memory);
+}
+
+/* What came of a record that is not whole; the caller had the read side. */
+static void note_unfinished_locked(struct rpc_conn *conn)
+{
+	const struct record_reader *r = &conn->reader;
+	size_t size = r->record.size;
+	bool before = conn->unfinished;
+
+	conn->unfinished = !record_reader_is_empty(r);
+	conn->record_memory = conn->unfinished ? record_reader_memory(r) : 0;
+	conn_settle_locked(conn);
+	if (!conn->unfinished ||
+		(before && size - conn->record_size < CONN_MOVED))
+		return;
+	conn->record_size = size;
+	conn->record_ms = now_ms(conn);
+	arrears_moved_locked(conn);
+	if (conn->rpc->config.stuck_ms)
+		conn_timer_need_locked(
+			conn, conn->record_ms + conn->rpc->config.stuck_ms);
+}
+
+static bool may_read_locked(const struct rpc_conn *conn)
+{
+	const struct rpc_config *config = &conn->rpc->config;
+	size_t max = config->max_unsent;
+
+	if (arrears_are_short(&conn->rpc->arrears))
+		max = 0;
+	return conn->calls < config->max_calls && conn->unsent_bytes <= max;
 }
 
 /* ---- idle and stuck ---- */
@@ -142,6 +185,29 @@ static bool is_idle_locked(const struct rpc_conn *conn)
 	return !conn->bound && conn->calls == 0 && list_empty(&conn->outcalls);
 }
 
+/*
+ * A message stands still for too long, in either direction; else look again
+ * when it could. A record that we do not read now is not its peer's fault.
+ */
+static bool is_stuck_locked(struct rpc_conn *conn, uint64_t now)
+{
+	uint64_t limit = conn->rpc->config.stuck_ms;
+
+	if (conn->unsent_bytes) {
+		if (conn->progress_ms + limit <= now)
+			return true;
+		conn_timer_need_locked(conn, conn->progress_ms + limit);
+	}
+	if (conn->unfinished) {
+		if (conn->reading || !may_read_locked(conn))
+			conn->record_ms = now;
+		if (conn->record_ms + limit <= now)
+			return true;
+		conn_timer_need_locked(conn, conn->record_ms + limit);
+	}
+	return false;
+}
+
 enum limit { LIMIT_NONE, LIMIT_IDLE, LIMIT_STUCK };
 
 /* Which limit has passed; else when to look again. */
@@ -150,13 +216,9 @@ static enum limit check_limits_locked(struct rpc_conn *conn)
 	const struct rpc_config *config = &conn->rpc->config;
 	uint64_t now = now_ms(conn);
 	uint64_t idle_at = conn->active_ms + config->idle_ms;
-	uint64_t stuck_at = conn->progress_ms + config->stuck_ms;
 
-	if (config->stuck_ms && conn->unsent_bytes) {
-		if (stuck_at <= now)
-			return LIMIT_STUCK;
-		conn_timer_need_locked(conn, stuck_at);
-	}
+	if (config->stuck_ms && is_stuck_locked(conn, now))
+		return LIMIT_STUCK;
 	if (!config->idle_ms || conn->bound)
 		return LIMIT_NONE;
 	if (!is_idle_locked(conn))
@@ -181,8 +243,9 @@ static void conn_timer_fire(struct timer *t)
 		return;
 	log_debug("closing connection peer=%s reason=%s", conn->peer,
 		passed == LIMIT_IDLE ? "idle" : "stuck");
-	if (passed == LIMIT_IDLE)
-		counter_add(&conn->rpc->stats.idle_closed, 1);
+	counter_add(passed == LIMIT_IDLE ? &conn->rpc->stats.idle_closed
+					 : &conn->rpc->stats.stuck_closed,
+		1);
 	rpc_conn_close(conn);
 }
 
@@ -200,14 +263,6 @@ void rpc_conn_set_bound(struct rpc_conn *conn, bool bound)
 }
 
 /* ---- what epoll is asked for ---- */
-
-static bool may_read_locked(const struct rpc_conn *conn)
-{
-	const struct rpc_config *config = &conn->rpc->config;
-
-	return conn->calls < config->max_calls &&
-		conn->unsent_bytes <= config->max_unsent;
-}
 
 static void arm_locked(struct rpc_conn *conn, uint32_t want)
 {
@@ -388,6 +443,7 @@ static bool is_reply(const struct record *rec)
 static void end_read(struct rpc_conn *conn, bool is_call)
 {
 	scope_lock(&conn->lock);
+	note_unfinished_locked(conn);
 	conn->reading = false;
 	if (is_call) {
 		conn->calls++;
@@ -520,6 +576,7 @@ static struct rpc_conn *conn_alloc(struct rpc *rpc, int fd, bool bound)
 	lock_init(&conn->lock, LOCK_CONN);
 	list_init(&conn->unsent);
 	list_init(&conn->outcalls);
+	list_init(&conn->owing);
 	timer_init(&conn->timer, conn_timer_fire);
 	conn->teardown_job.run = conn_teardown;
 	conn->next_xid = (uint32_t)rand_u64();

@@ -40,6 +40,9 @@ struct unsent {
 	uint8_t data[];
 };
 
+/* Less than this in all of stuck_ms is standing still. */
+#define CONN_MOVED ((size_t)64 * 1024)
+
 /* `armed` when an event may have disarmed the socket. */
 #define CONN_UNARMED UINT32_MAX
 
@@ -63,7 +66,15 @@ struct rpc_conn {
 	unsigned calls;       /* in flight */
 	struct list unsent;   /* struct unsent */
 	size_t unsent_bytes;  /* in the queue */
-	uint64_t progress_ms; /* when the queue last shrank or began */
+	size_t unsent_memory; /* of its items */
+	size_t sent;          /* since progress_ms, less than CONN_MOVED */
+	uint64_t progress_ms; /* when the queue last moved or began */
+	bool unfinished;      /* some of a record has come, but not all */
+	size_t record_memory; /* what that part takes */
+	size_t record_size;   /* it had at record_ms */
+	uint64_t record_ms;   /* when it last moved or began */
+	size_t owed;          /* see rpc/arrears.h, which guards `owing` */
+	struct list owing;
 	uint64_t active_ms;   /* when a call last arrived or ended */
 	struct timer timer;   /* idle and stuck */
 	uint64_t timer_at_ms; /* 0 = not set */
@@ -94,6 +105,9 @@ void conn_read(struct worker *w, struct rpc_conn *conn);
 /* A call taken by conn_read() has ended: its reply is sent or queued. */
 void conn_call_done(struct rpc_conn *conn);
 
+/* What the peer owes has changed. */
+void conn_settle_locked(struct rpc_conn *conn);
+
 /* Ask epoll for what the connection waits for now, or finish a close. */
 void conn_rearm_locked(struct rpc_conn *conn);
 
@@ -117,8 +131,8 @@ bool conn_queue(struct rpc_conn *conn, struct unsent *item);
 /* The socket takes bytes again. */
 void conn_flush(struct rpc_conn *conn);
 
-/* Free what was never sent; the last reference is gone. */
-void conn_unsent_free_all(struct rpc_conn *conn);
+/* Free what will never be sent; nobody owns the write side. */
+void conn_unsent_free_all_locked(struct rpc_conn *conn);
 
 /* ---- call.c ---- */
 

@@ -30,14 +30,19 @@ static struct unsent *copy_unsent(const void *data, size_t size)
 	return item;
 }
 
-void conn_unsent_free_all(struct rpc_conn *conn)
+static void free_item_locked(struct rpc_conn *conn, struct unsent *item)
+{
+	conn->unsent_memory -= sizeof(*item) + item->size;
+	list_del(&item->link);
+	free(item);
+}
+
+void conn_unsent_free_all_locked(struct rpc_conn *conn)
 {
 	struct unsent *item, *next;
 
-	list_for_each_entry_safe(item, next, &conn->unsent, link) {
-		list_del(&item->link);
-		free(item);
-	}
+	list_for_each_entry_safe(item, next, &conn->unsent, link)
+		free_item_locked(conn, item);
 	conn->unsent_bytes = 0;
 }
 
@@ -69,12 +74,23 @@ static size_t gather_locked(struct rpc_conn *conn, struct iovec *iov)
 	return n;
 }
 
+/* A peer that takes a little now and then is not getting on. */
+static void note_sent_locked(struct rpc_conn *conn, size_t sent)
+{
+	conn->unsent_bytes -= sent;
+	conn->sent += sent;
+	if (conn->sent < CONN_MOVED)
+		return;
+	conn->sent = 0;
+	conn->progress_ms = clock_mono_ms(conn->rpc->config.clock);
+	arrears_moved_locked(conn);
+}
+
 static void drop_sent_locked(struct rpc_conn *conn, size_t sent)
 {
 	struct unsent *item, *next;
 
-	conn->unsent_bytes -= sent;
-	conn->progress_ms = clock_mono_ms(conn->rpc->config.clock);
+	note_sent_locked(conn, sent);
 	list_for_each_entry_safe(item, next, &conn->unsent, link) {
 		size_t left = item->size - item->start;
 
@@ -83,8 +99,7 @@ static void drop_sent_locked(struct rpc_conn *conn, size_t sent)
 			return;
 		}
 		sent -= left;
-		list_del(&item->link);
-		free(item);
+		free_item_locked(conn, item);
 	}
 }
 
@@ -127,6 +142,9 @@ static bool flush_and_end_locked(struct rpc_conn *conn)
 		!list_empty(&conn->unsent))
 		ok = flush_some_locked(conn);
 	conn->writing = false;
+	if (conn->closing)
+		conn_unsent_free_all_locked(conn);
+	conn_settle_locked(conn);
 	conn_rearm_locked(conn);
 	return ok;
 }
@@ -146,6 +164,8 @@ void conn_flush(struct rpc_conn *conn)
 	lock_acquire(&conn->lock);
 	if (begin_write_locked(conn))
 		ok = flush_and_end_locked(conn);
+	else
+		conn_settle_locked(conn);
 	lock_release(&conn->lock);
 	if (!ok)
 		rpc_conn_close(conn);
@@ -153,9 +173,12 @@ void conn_flush(struct rpc_conn *conn)
 
 static void append_locked(struct rpc_conn *conn, struct unsent *item)
 {
-	if (conn->unsent_bytes == 0)
+	if (conn->unsent_bytes == 0) {
 		conn->progress_ms = clock_mono_ms(conn->rpc->config.clock);
+		conn->sent = 0;
+	}
 	conn->unsent_bytes += item->size - item->start;
+	conn->unsent_memory += sizeof(*item) + item->size;
 	list_add_tail(&conn->unsent, &item->link);
 }
 

@@ -22,6 +22,7 @@ void rpc_config_default(struct rpc_config *config)
 		.reserve = 4,
 		.max_calls = 64,
 		.max_unsent = 4 * 1024 * 1024,
+		.max_arrears = (size_t)512 * 1024 * 1024,
 		.idle_ms = 5 * 60 * 1000,
 		.stuck_ms = 90 * 1000,
 	};
@@ -189,6 +190,7 @@ static void endpoint_fini(struct rpc *rpc)
 		close(rpc->epoll_fd);
 	fini_shards(rpc);
 	buf_pool_fini(&rpc->bufs);
+	arrears_fini(&rpc->arrears);
 	lock_fini(&rpc->listen_lock);
 	free(rpc);
 }
@@ -207,6 +209,7 @@ struct rpc *rpc_new(const struct rpc_config *config)
 	lock_init(&rpc->listen_lock, LOCK_CONNS);
 	list_init(&rpc->listeners);
 	init_bufs(rpc);
+	arrears_init(&rpc->arrears, rpc->config.max_arrears);
 	worker_pool_init(rpc);
 	err = init_shards(rpc);
 	if (!err)

@@ -17,6 +17,7 @@
 #include "base/counter.h"
 #include "base/htab.h"
 #include "base/lock.h"
+#include "rpc/arrears.h"
 #include "rpc/buf.h"
 #include "rpc/record.h"
 #include "rpc/rpc.h"
@@ -33,7 +34,8 @@ struct endpoint_shard {
 
 struct endpoint_stats {
 	struct counter calls, running, replies, outcalls, jobs;
-	struct counter refused, records_refused, idle_closed, accept_pauses;
+	struct counter refused, records_refused, accept_pauses;
+	struct counter idle_closed, stuck_closed, arrears_closed;
 };
 
 struct rpc {
@@ -45,6 +47,7 @@ struct rpc {
 	atomic_uint nconns;
 	atomic_bool closing; /* no new connections */
 	struct buf_pool bufs;
+	struct arrears arrears;
 	struct endpoint_stats stats;
 
 	struct lock listen_lock; /* LOCK_CONNS; guards listeners */

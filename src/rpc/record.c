@@ -33,6 +33,14 @@ bool record_reader_is_empty(const struct record_reader *r)
 		r->empty == 0;
 }
 
+/* A buffer of the pool was touched as far as it is filled. */
+size_t record_reader_memory(const struct record_reader *r)
+{
+	const struct record *rec = &r->record;
+
+	return rec->capacity > RECORD_SMALL ? rec->size : rec->capacity;
+}
+
 static enum record_state mark_complete(struct record_reader *r)
 {
 	uint32_t mark;

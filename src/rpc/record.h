@@ -55,6 +55,9 @@ void record_reader_fini(struct record_reader *r);
 /* True between two records: nothing of the next one has arrived. */
 bool record_reader_is_empty(const struct record_reader *r);
 
+/* What it keeps of a record that is not whole. */
+size_t record_reader_memory(const struct record_reader *r);
+
 /* Eat from @len bytes at @from; *@eaten says how many, none after WHOLE. */
 enum record_state record_eat(struct record_reader *r, const uint8_t *from,
 	size_t len, size_t *eaten);

@@ -89,8 +89,9 @@ struct rpc_config {
 	unsigned reserve;         /* threads that never take a permit; 4 */
 	unsigned max_calls;       /* in flight per connection; 64 */
 	size_t max_unsent;        /* bytes unsent per connection; 4 MiB */
+	size_t max_arrears;       /* unsent or unfinished in all; 512 MiB */
 	uint64_t idle_ms;         /* for connections bound to nothing; 0: no */
-	uint64_t stuck_ms;        /* none sent for this long: closed; 0: no */
+	uint64_t stuck_ms;        /* a message stands still: closed; 0: no */
 };
 
 /* Sensible values for all but clock, timers and programs. */
@@ -224,8 +225,10 @@ struct rpc_stats {
 	uint64_t calls, replies, outcalls, jobs;
 	uint64_t connections, calls_running, threads, permits_taken;
 	uint64_t connections_max, threads_max, permits; /* the limits */
-	uint64_t connections_refused, records_refused, idle_closed;
-	uint64_t accept_pauses; /* times we were out of descriptors */
+	uint64_t connections_refused, records_refused;
+	uint64_t idle_closed, stuck_closed, arrears_closed;
+	uint64_t arrears, arrears_max; /* bytes that peers owe */
+	uint64_t accept_pauses;        /* times we were out of descriptors */
 };
 void rpc_read_stats(struct rpc *rpc, struct rpc_stats *ret);
 

@@ -206,6 +206,7 @@ static void worker_loop(struct worker *w)
 			run_queued(w);
 		if (wait_event(w->rpc, &ev))
 			handle_event(w, &ev);
+		arrears_enforce(w->rpc);
 		if (atomic_load(&w->rpc->closing) && must_stop(w->rpc))
 			return;
 	}
