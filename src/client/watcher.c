@@ -10,8 +10,9 @@
 /* Notifications that may wait to be served. */
 #define QUEUE_MAX (64 * 1024 * 1024)
 
-#define POLL_DEFAULT_MS 2000
-#define WAIT_MAX_MS     60000
+#define POLL_DEFAULT_MS     2000
+#define HOPELESS_DEFAULT_MS 60000
+#define WAIT_MAX_MS         60000
 
 uint64_t watcher_now(struct watcher *w)
 {
@@ -150,6 +151,8 @@ static void set_defaults(struct watcher *w)
 
 	if (!config->poll_ms)
 		config->poll_ms = POLL_DEFAULT_MS;
+	if (!config->hopeless_ms)
+		config->hopeless_ms = HOPELESS_DEFAULT_MS;
 	if (!config->events)
 		config->events = WATCHER_BIT(WATCHER_EVENTS) - 1;
 	w->tells_attrs = config->events &

@@ -95,7 +95,8 @@ struct watcher_config {
 	unsigned events;  /* WATCHER_BIT()s to be told; 0: all */
 	uint64_t idle_ms; /* end when nothing was told for so long; 0: never */
 	uint64_t poll_ms; /* between looks at what is not granted; 2 s */
-	size_t memory;    /* bytes the models may take; 0: 1 GiB */
+	uint64_t hopeless_ms; /* the same after an error; 60 s */
+	size_t memory;        /* bytes the models may take; 0: 1 GiB */
 	/* On the thread of watcher_run(). */
 	void (*change)(void *ctx, const struct watcher_change *change);
 	/* May more be told now? NULL: always. Say when by watcher_wake(). */

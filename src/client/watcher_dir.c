@@ -9,9 +9,6 @@
 
 #define LIST_TRIES 3
 
-/* Refused by permissions and the like: look again so often. */
-#define HOPELESS_MS 60000
-
 /* ---- being held or not ---- */
 
 static void set_held(struct watcher_dir *dir)
@@ -62,13 +59,22 @@ static void lost(struct watcher_dir *dir, bool complete)
 	set_unheld(dir);
 }
 
+/*
+ * Give it back and apply nothing more: neither what was notified, nor what the
+ * server delivers before it answers. The next listing begins without them.
+ */
+static void give_up(struct watcher_dir *dir)
+{
+	dirwatch_discard(dir->dw);
+	dirwatch_return(dir->dw, NULL);
+	dirwatch_discard(dir->dw);
+}
+
 /* The reader does not keep up: hold nobody up for him. */
 static void let_go(struct watcher_dir *dir)
 {
 	watcher_say(dir->w, WATCHER_TOO_SLOW, dir, 0);
-	dirwatch_discard(dir->dw);
-	dirwatch_return(dir->dw, NULL);
-	dirwatch_discard(dir->dw);
+	give_up(dir);
 	lost(dir, false);
 }
 
@@ -106,10 +112,8 @@ static void failed(struct watcher_dir *dir, int err)
 		w->error = err;
 		return;
 	}
-	if (dir->dw) {
-		dirwatch_discard(dir->dw);
-		dirwatch_return(dir->dw, NULL);
-	}
+	if (dir->dw)
+		give_up(dir);
 	if (is_gone(err) || err == NFS4ERR_NOTDIR) {
 		watcher_dir_doom(dir);
 		return;
@@ -119,7 +123,7 @@ static void failed(struct watcher_dir *dir, int err)
 		if (!dir->error_said)
 			watcher_say(w, WATCHER_CANNOT, dir, err);
 		dir->error_said = true;
-		dir->backoff_ms = HOPELESS_MS;
+		dir->backoff_ms = w->config.hopeless_ms;
 	}
 	set_unheld(dir);
 	if (err != -ECONNRESET)

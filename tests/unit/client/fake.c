@@ -515,6 +515,8 @@ SETTER(fake_grant_attrs, bool, grant_attrs)
 SETTER(fake_recall_always, bool, recall_always)
 SETTER(fake_mute, bool, mute)
 SETTER(fake_hold_grants, bool, hold_grants)
+SETTER(fake_hold_returns, bool, hold_returns)
+SETTER(fake_fail_readdir, nfsstat4, readdir_status)
 SETTER(fake_set_flags, uint32_t, flags)
 
 void fake_list_endlessly(struct fake *f, bool new_names, bool old_names)

@@ -93,6 +93,12 @@ void fake_mute(struct fake *f, bool mute);
 /* List names without end: ever new ones, or the same again and again. */
 void fake_list_endlessly(struct fake *f, bool new_names, bool old_names);
 
+/* Answer READDIR with @status from now on; NFS4_OK: with names again. */
+void fake_fail_readdir(struct fake *f, nfsstat4 status);
+
+/* Hold DELEGRETURN back, the delegation being held still, until released. */
+void fake_hold_returns(struct fake *f, bool hold);
+
 /* Hold back the replies to GET_DIR_DELEGATION until released. */
 void fake_hold_grants(struct fake *f, bool hold);
 
@@ -142,7 +148,7 @@ void fake_call_back(struct fake *f, const struct fake_cb *cb,
 
 struct fake_seen {
 	unsigned exchange_ids, create_sessions, binds, sequences, replays;
-	unsigned claims, grants, returns, renewals, removes;
+	unsigned claims, grants, returning, returns, renewals, removes;
 	unsigned destroyed_sessions, destroyed_clients;
 	unsigned delegations; /* held now */
 	unsigned cb_failures; /* CB_NOTIFY or CB_RECALL not answered OK */

@@ -72,9 +72,10 @@ struct fake {
 	uint32_t grant_slot, grant_seqid;
 	struct fake_seen seen;
 	unsigned drop_replies, fail_sequence, fail_create;
-	nfsstat4 fail_status, create_status, refuse_status;
+	nfsstat4 fail_status, create_status, refuse_status, readdir_status;
 	uint32_t create_seqid; /* of the last CREATE_SESSION */
-	bool refuse, recall_always, mute, hold_grants, deaf, closing;
+	bool refuse, recall_always, mute, hold_grants, hold_returns, deaf;
+	bool closing;
 	bool grant_attrs, promise_little, endless_new, endless_old;
 	uint32_t flags;
 };

@@ -173,6 +173,8 @@ static nfsstat4 read_dir(
 	if (!run->f->nodes[run->fh - 1].dir)
 		return NFS4ERR_NOTDIR;
 	run->f->seen.readdirs++;
+	if (run->f->readdir_status)
+		return run->f->readdir_status;
 	if (run->f->endless_new || run->f->endless_old)
 		return read_endlessly(run, args, ok);
 	for (; i < FAKE_NODES && n < PAGE; i++) {
@@ -275,6 +277,10 @@ static nfsstat4 return_delegation(struct fake_run *run, const stateid4 *stateid)
 		return NFS4ERR_BAD_STATEID;
 	if (d->revoked)
 		return NFS4ERR_DELEG_REVOKED;
+	run->f->seen.returning++;
+	cond_broadcast(&run->f->cond);
+	while (run->f->hold_returns && !run->f->closing)
+		cond_wait(&run->f->cond, &run->f->lock);
 	d->used = false;
 	run->f->seen.returns++;
 	run->f->seen.delegations--;

@@ -195,6 +195,39 @@ static void test_lost_notification(void **state)
 	assert_int_equal(seen(f).grants, 1);
 }
 
+static bool is_returning(const struct fake_seen *s, unsigned n)
+{
+	return s->returning >= n;
+}
+
+/*
+ * A listing fails, so the delegation is given back, and while the server has
+ * it back it delivers what it had not yet: that is older than the next listing.
+ */
+static void test_told_while_giving_up(void **state)
+{
+	struct fixture *f = *state;
+
+	fake_create(f->fake, "x");
+	f->watching.want.hopeless_ms = 100;
+	start(f, "", false, "READY 1");
+	fake_create(f->fake, "z");
+	fake_mute(f->fake, true);
+	fake_remove(f->fake, "z");
+	fake_mute(f->fake, false);
+	fake_fail_readdir(f->fake, NFS4ERR_IO);
+	fake_hold_returns(f->fake, true);
+	fake_create(f->fake, "z"); /* a contradiction, so it lists again */
+	assert_true(fake_wait(f->fake, is_returning, 1));
+	fake_tell_removed(f->fake, "x"); /* which was made again since */
+	fake_fail_readdir(f->fake, NFS4_OK);
+	fake_hold_returns(f->fake, false);
+	assert_true(fake_wait(f->fake, has_grants, 2));
+	expect_all(f, "/ CREATE z\n/ CREATE z\n/ RESCAN\n/ RESCAN\n");
+	fake_create(f->fake, "y");
+	expect_all(f, "/ CREATE y\n");
+}
+
 static void test_connection_lost(void **state)
 {
 	struct fixture *f = *state;
@@ -420,6 +453,7 @@ int main(void)
 		TEST(test_unavailable),
 		TEST(test_not_supported),
 		TEST(test_lost_notification),
+		TEST(test_told_while_giving_up),
 		TEST(test_connection_lost),
 		TEST(test_session_lost),
 		TEST(test_restart),

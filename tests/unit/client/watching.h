@@ -18,7 +18,7 @@ struct watching {
 	pthread_t thread;
 	bool running;
 	int result; /* of watcher_run() */
-	/* Before it is opened: events, idle_ms, memory. */
+	/* Before it is opened: events, idle_ms, hopeless_ms, memory. */
 	struct watcher_config want;
 	atomic_bool no_room;
 	atomic_int lines_left;        /* until there is no room; -1: endless */
