@@ -97,12 +97,25 @@ struct rpc *nfsc_net_rpc(struct nfsc_net *net)
 
 /* ---- configuration ---- */
 
+/* Who we are; of our groups, as many as AUTH_SYS carries. */
+static struct cred own_cred(void)
+{
+	struct cred cred = {.uid = geteuid(), .gid = getegid()};
+	int n = getgroups(0, NULL);
+	scope_free gid_t *groups = calloc(n > 0 ? n : 1, sizeof(*groups));
+
+	n = groups && n > 0 ? getgroups(n, groups) : 0;
+	for (int i = 0; i < n && i < RPC_AUTHSYS_GIDS_MAX; i++)
+		cred.groups[cred.ngroups++] = groups[i];
+	return cred;
+}
+
 void nfsc_config_default(struct nfsc_config *config)
 {
 	*config = (struct nfsc_config){
 		.port = 2049,
 		.minor_version = 2,
-		.cred = {.uid = geteuid(), .gid = getegid()},
+		.cred = own_cred(),
 		.fore_slots = 16,
 		.back_slots = 8,
 		.fore_size = NFSC_SIZE_MAX,

@@ -135,7 +135,10 @@ struct nfsc_config {
 	void *cb_hook_ctx;
 };
 
-/* All but net, host or dial, and handlers; cred: this process's own. */
+/*
+ * All but net, host or dial, and handlers. cred is this process's own, with
+ * the first 16 groups it is in besides: AUTH_SYS carries no more.
+ */
 void nfsc_config_default(struct nfsc_config *config);
 
 /*

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The client's fore channel against a fake server that misbehaves. */
 #include <errno.h>
+#include <grp.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -554,6 +556,51 @@ static void test_many_threads(void **state)
 	assert_int_equal(seen(f).create_sessions, 1);
 }
 
+/* ---- who we are ---- */
+
+/* In a child: is a process of these groups one of the first @sent of them? */
+static int groups_sent(const gid_t *groups, size_t count, uint32_t sent)
+{
+	struct nfsc_config config;
+
+	if (setgroups(count, groups) < 0)
+		return 77;
+	nfsc_config_default(&config);
+	if (config.cred.ngroups != sent)
+		return 1;
+	for (uint32_t i = 0; i < sent; i++) {
+		if (config.cred.groups[i] != groups[i])
+			return 2;
+	}
+	return 0;
+}
+
+static void expect_groups(const gid_t *groups, size_t count, uint32_t sent)
+{
+	pid_t pid = fork();
+	int status;
+
+	if (pid == 0)
+		_exit(groups_sent(groups, count, sent));
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	if (WEXITSTATUS(status) == 77)
+		skip(); /* only root may change them */
+	assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+/* A right that a secondary group gives is ours here as it is on a mount. */
+static void test_secondary_groups(void **state)
+{
+	gid_t groups[20];
+
+	for (gid_t i = 0; i < 20; i++)
+		groups[i] = 5000 + i;
+	expect_groups(groups, 0, 0);
+	expect_groups(groups, 3, 3);
+	expect_groups(groups, 20, 16);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -587,6 +634,7 @@ int main(void)
 		TEST(test_keeper_binds_again),
 		TEST(test_flags),
 		TEST(test_many_threads),
+		cmocka_unit_test(test_secondary_groups),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
