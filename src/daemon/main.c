@@ -257,31 +257,44 @@ static int daemon_start(struct daemon *d)
 	return err;
 }
 
-/* The signals that end us are waited for, not handled: no thread takes them. */
-static void block_signals(sigset_t *ending)
+/* Signals that mean us are waited for, not handled: no thread takes them. */
+static void block_signals(sigset_t *ours)
 {
-	sigemptyset(ending);
-	sigaddset(ending, SIGINT);
-	sigaddset(ending, SIGTERM);
-	pthread_sigmask(SIG_BLOCK, ending, NULL);
+	sigemptyset(ours);
+	sigaddset(ours, SIGINT);
+	sigaddset(ours, SIGTERM);
+	sigaddset(ours, SIGHUP);
+	pthread_sigmask(SIG_BLOCK, ours, NULL);
 	signal(SIGPIPE, SIG_IGN);
 }
 
-/* Wait for one of @ending; now and then tidy up what an idle server keeps. */
-static int serve_until(struct daemon *d, const sigset_t *ending)
+/*
+ * Wait for one of @ours that ends us; now and then tidy up what an idle server
+ * keeps. A terminal that is closed, or somebody who wants the configuration
+ * read again, must not end a server.
+ */
+static int serve_until(struct daemon *d, const sigset_t *ours)
 {
 	const struct timespec interval = {.tv_sec = TIDY_S};
 	int number;
 
-	while ((number = sigtimedwait(ending, NULL, &interval)) < 0)
-		stores_trim(&d->stores, TIDY_S * 1000);
-	return number;
+	for (;;) {
+		number = sigtimedwait(ours, NULL, &interval);
+		if (number == SIGHUP)
+			log_info("ignored signal=%s: the configuration is read "
+				 "at start only",
+				strsignal(number));
+		else if (number > 0)
+			return number;
+		else
+			stores_trim(&d->stores, TIDY_S * 1000);
+	}
 }
 
 int main(int argc, char **argv)
 {
 	struct daemon d = {.ident.dir_fd = -1};
-	sigset_t ending;
+	sigset_t ours;
 	int err, number;
 
 	if (!options_parse(&d.options, argc, argv, &err)) {
@@ -291,12 +304,12 @@ int main(int argc, char **argv)
 	log_setup(STDERR_FILENO,
 		d.options.verbose ? LOG_LVL_DEBUG : LOG_LVL_INFO);
 	umask(0); /* modes are the clients' (SV-12) */
-	block_signals(&ending);
+	block_signals(&ours);
 	if (settle_privileges(&d) < 0)
 		return EXIT_FAILURE;
 	err = daemon_start(&d);
 	if (err == 0) {
-		number = serve_until(&d, &ending);
+		number = serve_until(&d, &ours);
 		log_info("stopping signal=%s", strsignal(number));
 	}
 	daemon_stop(&d);

@@ -8,6 +8,7 @@ Real programs on this machine, no guest: `herald watch` holds delegations, and
 import contextlib
 import json
 import re
+import signal
 import subprocess
 import time
 import urllib.error
@@ -86,6 +87,14 @@ def promtool_agrees(env):
     with urllib.request.urlopen(env.url(), timeout=30) as answer:
         page = answer.read().decode()
     equal(promtool.complaints(page), "", "promtool check metrics")
+
+
+@suite.case("SIGHUP ends nothing")
+def hung_up(env):
+    env.server.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: "ignored signal=Hangup" in env.server.log(),
+               "a word about SIGHUP")
+    env.herald("status")
 
 
 @suite.case("nothing but the metrics is served")
