@@ -135,6 +135,12 @@ nfsstat4 compound_name(const struct xdr_opaque *wire, struct name *ret)
 	return NFS4_OK;
 }
 
+nfsstat4 compound_too_big(const struct compound *c)
+{
+	return c->cache_limits ? NFS4ERR_REP_TOO_BIG_TO_CACHE
+			       : NFS4ERR_REP_TOO_BIG;
+}
+
 /* ---- the gates, in the order of RFC 8881 18.46 and 15.1 ---- */
 
 static nfsstat4 gate_position(
@@ -190,12 +196,6 @@ static size_t followers_need(const struct compound *c)
 	return need;
 }
 
-static nfsstat4 too_big(const struct compound *c)
-{
-	return c->cache_limits ? NFS4ERR_REP_TOO_BIG_TO_CACHE
-			       : NFS4ERR_REP_TOO_BIG;
-}
-
 /* What must not be done twice is not done unless it can be answered. */
 static nfsstat4 gate_room(const struct compound *c, const struct op_row *row)
 {
@@ -206,7 +206,7 @@ static nfsstat4 gate_room(const struct compound *c, const struct op_row *row)
 		return NFS4_OK;
 	if (row->flags & OP_MOVES_FH)
 		need += followers_need(c);
-	return need <= left ? NFS4_OK : too_big(c);
+	return need <= left ? NFS4_OK : compound_too_big(c);
 }
 
 static nfsstat4 pass_gates(
@@ -285,14 +285,14 @@ static nfsstat4 encode_result(struct compound *c, size_t mark,
 		if (status == NFS4_OK && !out->bad)
 			return NFS4_OK; /* it has written all by itself */
 		if (status == NFS4_OK)
-			status = too_big(c);
+			status = compound_too_big(c);
 		put_failure(c, mark, res->resop, status);
 		return status;
 	}
 	set_status(res, status);
 	if (nfs4_put_nfs_resop4(out, res))
 		return status;
-	status = too_big(c);
+	status = compound_too_big(c);
 	put_failure(c, mark, res->resop, status);
 	return status;
 }

@@ -83,6 +83,9 @@ void compound_set_stateid(struct compound *c, const stateid4 *sid);
 nfsstat4 compound_stateid(
 	const struct compound *c, const stateid4 *arg, stateid4 *ret);
 
+/* The answer for who asked for more than his session takes, or its cache. */
+nfsstat4 compound_too_big(const struct compound *c);
+
 /* Does the next operation work on state alone (OP_BY_STATE)? */
 bool compound_next_is_by_state(const struct compound *c);
 

@@ -26,7 +26,8 @@ struct readdir_page {
 	uint64_t child;            /* of the entry just encoded: told_child() */
 	struct local_listed *told; /* the page, if checked */
 	const struct cred *cred;   /* to look up with */
-	size_t end;                /* entries must not pass this position */
+	size_t end;                /* entries must not pass this position, */
+	bool session_limits;       /* which is the session's, not maxcount's */
 	size_t names_left; /* what dircount leaves: names and cookies only */
 	uint32_t entries;
 	bool full; /* an entry did not fit, or could not be told */
@@ -178,10 +179,11 @@ static nfsstat4 open_page(struct readdir_page *page, const READDIR4args *args)
 	/* maxcount covers all of READDIR4resok: verifier, list, eof. */
 	if (args->maxcount < 8 + TAIL_SIZE)
 		return NFS4ERR_TOOSMALL;
-	if (args->maxcount < room)
+	page->session_limits = args->maxcount >= room;
+	if (!page->session_limits)
 		room = args->maxcount;
 	if (room < 8 + TAIL_SIZE)
-		return NFS4ERR_REP_TOO_BIG;
+		return compound_too_big(page->c);
 	page->end = xdr_pos(out) + room - TAIL_SIZE;
 	page->names_left = args->dircount ? args->dircount : SIZE_MAX;
 	return NFS4_OK;
@@ -204,7 +206,9 @@ static nfsstat4 list_entries(struct readdir_page *page,
 		return NFS4_OK;
 	if (!page->full) /* the listing was cut short: from here again */
 		return NFS4ERR_DELAY;
-	return page->status != NFS4_OK ? page->status : NFS4ERR_TOOSMALL;
+	if (page->status != NFS4_OK)
+		return page->status;
+	return page->session_limits ? compound_too_big(c) : NFS4ERR_TOOSMALL;
 }
 
 static nfsstat4 list_page(struct readdir_page *page, const READDIR4args *args,

@@ -423,6 +423,32 @@ static void a_reply_too_big(void **state)
 	peer_fini(&p);
 }
 
+/* TOOSMALL is for maxcount: a larger one would not help here (18.23.3). */
+static void a_listing_too_big(void **state)
+{
+	char name[NAME_LEN_MAX + 1] = {0};
+	channel_attrs4 fore = roomy;
+	struct rig *r = *state;
+	READDIR4args *args;
+	struct peer p;
+
+	memset(name, 'n', NAME_LEN_MAX);
+	rig_make(r, name, OBJECT_FILE, 0644);
+	fore.ca_maxresponsesize = 300;
+	fore.ca_maxresponsesize_cached = 200;
+	small_session(&p, r, &fore);
+	peer_begin(&p);
+	ask_root(&p);
+	args = ask_readdir(&p, 0, NULL, 4000);
+	assert_int_equal(peer_call(&p), NFS4ERR_REP_TOO_BIG);
+	p.cachethis = true;
+	assert_int_equal(peer_call(&p), NFS4ERR_REP_TOO_BIG_TO_CACHE);
+	p.cachethis = false;
+	args->maxcount = 50;
+	assert_int_equal(peer_call(&p), NFS4ERR_TOOSMALL);
+	peer_fini(&p);
+}
+
 /* What cannot be answered is not done (2.10.6.4). */
 static void a_change_without_room_for_its_reply(void **state)
 {
@@ -566,6 +592,7 @@ int main(void)
 		TEST(too_many_operations),
 		TEST(a_request_too_big),
 		TEST(a_reply_too_big),
+		TEST(a_listing_too_big),
 		TEST(a_change_without_room_for_its_reply),
 		TEST(a_tag_larger_than_any_reply),
 		TEST(the_smallest_session),
