@@ -64,6 +64,13 @@ uint64_t posix_fsid_of_statfs(const struct statfs *fs)
 	return fsid;
 }
 
+bool posix_same_object(const struct statx *a, const struct statx *b)
+{
+	return a->stx_ino == b->stx_ino &&
+		a->stx_dev_major == b->stx_dev_major &&
+		a->stx_dev_minor == b->stx_dev_minor;
+}
+
 bool posix_is_on_device(const struct posix *p, const struct statx *st)
 {
 	return st->stx_dev_major == p->root_stat.stx_dev_major &&

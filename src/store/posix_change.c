@@ -81,12 +81,28 @@ static int make_other(
 	return mknodat(dirfd, name, mode, dev) ? -errno : 0;
 }
 
-/* Half made is not made. */
-static void unmake(int dirfd, struct name name, enum object_type type)
+/* Does the name still lead to @made? As whoever the thread acts as. */
+static bool is_made(int dirfd, struct name name, const struct statx *made)
+{
+	struct statx now;
+
+	return posix_stat_name(dirfd, name, &now) == 0 &&
+		posix_same_object(&now, made);
+}
+
+/*
+ * Half made is not made. As its maker and only while it is there: others may
+ * have put something of theirs in its place.
+ */
+static void unmake(struct posix *p, const struct cred *cred, int dirfd,
+	struct name name, int fd)
 {
 	struct cname c = cname_of(name);
+	scope_caller err = caller_enter(p->can_switch, cred);
+	struct statx made;
 
-	unlinkat(dirfd, c.s, type == OBJECT_DIR ? AT_REMOVEDIR : 0);
+	if (!err && posix_stat(fd, &made) == 0 && is_made(dirfd, name, &made))
+		unlinkat(dirfd, c.s, S_ISDIR(made.stx_mode) ? AT_REMOVEDIR : 0);
 }
 
 static int make_file(
@@ -98,13 +114,33 @@ static int make_file(
 	return posix_opened(p, openat(dirfd, name, flags, mode));
 }
 
+/*
+ * What has just been made. If it cannot be had it is undone, as far as it can
+ * be known again without: what others may have put there is not his, or not
+ * of that type.
+ */
+static int open_made(
+	struct posix *p, int dirfd, struct name name, enum object_type type)
+{
+	int fd = posix_open_name(p, dirfd, name);
+	struct cname c = cname_of(name);
+	struct statx st;
+
+	if (fd == -EWOULDBLOCK) /* the cache gave some descriptors back */
+		fd = posix_open_name(p, dirfd, name);
+	if (fd >= 0 || posix_stat_name(dirfd, name, &st) != 0)
+		return fd;
+	if (posix_type_of(st.stx_mode) == type && st.stx_uid == caller_uid())
+		unlinkat(dirfd, c.s, type == OBJECT_DIR ? AT_REMOVEDIR : 0);
+	return fd;
+}
+
 /* Make it as the caller: a descriptor, O_RDWR for files, else O_PATH. */
 static int make(struct posix *p, const struct cred *cred, int dirfd,
 	struct name name, const struct store_new *new, uint32_t mode)
 {
 	struct cname c = cname_of(name);
 	scope_caller err = caller_enter(p->can_switch, cred);
-	int fd;
 
 	if (err)
 		return err;
@@ -113,10 +149,7 @@ static int make(struct posix *p, const struct cred *cred, int dirfd,
 	err = make_other(dirfd, c.s, new, mode);
 	if (err)
 		return posix_dir_error(dirfd, err);
-	fd = posix_open_name(p, dirfd, name);
-	if (fd < 0)
-		unmake(dirfd, name, new->type);
-	return fd;
+	return open_made(p, dirfd, name, new->type);
 }
 
 /* What creating did not do: bits mkdir() ignores, and owners that differ. */
@@ -162,16 +195,51 @@ static int set_initial(struct posix *p, const struct cred *cred, int fd,
  * The verifier of an exclusive create is an extended attribute, not a pair of
  * times: nobody ever sees it, and the file's times are true.
  */
-static int remember_exclusive(
-	struct posix *p, int fd, const struct store_new *new)
+static int set_verifier(const struct posix *p, int fd, uint64_t verifier)
 {
-	const uint64_t verifier = new->verifier;
-
-	if (!new->exclusive || new->type != OBJECT_FILE || !p->exclusive_xattr)
-		return 0;
 	return fsetxattr(fd, p->exclusive_xattr, &verifier, sizeof(verifier), 0)
 		? -errno
 		: 0;
+}
+
+/*
+ * An attribute of users asks for the right to write, which the server may lack
+ * and a new file of mode 0444 gives nobody: its owner has it for a moment. (A
+ * set-group-ID bit that only creation may set is lost on the way.)
+ */
+static int set_verifier_as_owner(
+	struct posix *p, const struct cred *cred, int fd, uint64_t verifier)
+{
+	scope_caller err = caller_enter(p->can_switch, cred);
+	struct statx st;
+	unsigned mode;
+
+	if (!err)
+		err = posix_stat(fd, &st);
+	if (err)
+		return err;
+	mode = st.stx_mode & 07777;
+	if (mode & S_IWUSR)
+		return set_verifier(p, fd, verifier);
+	if (fchmod(fd, mode | S_IWUSR) != 0)
+		return -errno;
+	err = set_verifier(p, fd, verifier);
+	if (fchmod(fd, mode) != 0 && !err)
+		err = -errno;
+	return err;
+}
+
+static int remember_exclusive(struct posix *p, const struct cred *cred, int fd,
+	const struct store_new *new)
+{
+	int err;
+
+	if (!new->exclusive || new->type != OBJECT_FILE || !p->exclusive_xattr)
+		return 0;
+	err = set_verifier(p, fd, new->verifier);
+	if (err == -EACCES)
+		err = set_verifier_as_owner(p, cred, fd, new->verifier);
+	return err;
 }
 
 int posix_exclusive_match(struct store *s, const struct fileid *id,
@@ -216,12 +284,12 @@ static int create(struct posix *p, const struct cred *cred, int dirfd,
 		return fd;
 	err = posix_id_of_fd(p, fd, ret);
 	if (!err)
-		err = set_initial(p, cred, fd, new, mode);
+		err = remember_exclusive(p, cred, fd, new); /* he owns it yet */
 	if (!err)
-		err = remember_exclusive(p, fd, new);
+		err = set_initial(p, cred, fd, new, mode);
 	if (err) {
+		unmake(p, cred, dirfd, name, fd);
 		close(fd);
-		unmake(dirfd, name, new->type);
 		return err;
 	}
 	keep(p, ret, new->type, fd);

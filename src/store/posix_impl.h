@@ -122,6 +122,8 @@ int posix_reopen(struct posix *p, int fd, int flags);
 int posix_stat(int fd, struct statx *ret);
 int posix_stat_name(int dirfd, struct name name, struct statx *ret);
 
+bool posix_same_object(const struct statx *a, const struct statx *b);
+
 /* On the device of the export's root: no subvolume with numbers of its own. */
 bool posix_is_on_device(const struct posix *p, const struct statx *st);
 

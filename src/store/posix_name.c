@@ -128,13 +128,6 @@ int posix_lookup(struct store *s, const struct cred *cred,
 			: found(p, fd, ret);
 }
 
-static bool same_object(const struct statx *a, const struct statx *b)
-{
-	return a->stx_ino == b->stx_ino &&
-		a->stx_dev_major == b->stx_dev_major &&
-		a->stx_dev_minor == b->stx_dev_minor;
-}
-
 /* One step up; the kernel says ENOENT at the wall of our clone. */
 static int open_up(struct posix *p, int fd)
 {
@@ -154,7 +147,7 @@ static int step_up(struct posix *p, int *fd, struct statx *st)
 	close(*fd);
 	*fd = up;
 	err = posix_stat(up, st);
-	if (!err && same_object(st, &below))
+	if (!err && posix_same_object(st, &below))
 		err = -ESTALE; /* the mount's own root, above ours */
 	return err;
 }
@@ -169,9 +162,9 @@ int posix_check_way_up(struct posix *p, int start, const struct statx *avoid)
 		return -EWOULDBLOCK;
 	err = posix_stat(fd, &st);
 	for (int depth = 0; !err && depth < DEPTH_MAX; depth++) {
-		if (avoid && same_object(&st, avoid))
+		if (avoid && posix_same_object(&st, avoid))
 			return -EINVAL;
-		if (same_object(&st, &p->root_stat))
+		if (posix_same_object(&st, &p->root_stat))
 			return 0;
 		err = step_up(p, &fd, &st);
 	}

@@ -107,13 +107,6 @@ static int open_root(struct posix *p, const char *path, const struct excuse *x)
 	return 0;
 }
 
-static bool same_object(const struct statx *a, const struct statx *b)
-{
-	return a->stx_ino == b->stx_ino &&
-		a->stx_dev_major == b->stx_dev_major &&
-		a->stx_dev_minor == b->stx_dev_minor;
-}
-
 /*
  * What is above the root: its mark tells of the root's removal. The top of a
  * file system has nothing above it, and cannot be removed.
@@ -129,7 +122,8 @@ static void open_outer(struct posix *p, const char *path)
 	outer = openat(fd, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (outer < 0)
 		return;
-	if (posix_stat(outer, &up) == 0 && !same_object(&up, &p->root_stat) &&
+	if (posix_stat(outer, &up) == 0 &&
+		!posix_same_object(&up, &p->root_stat) &&
 		up.stx_dev_major == p->root_stat.stx_dev_major &&
 		up.stx_dev_minor == p->root_stat.stx_dev_minor)
 		p->outer_fd = outer;
@@ -235,7 +229,7 @@ static int check_handles(
 	err = posix_stat(fd, &again);
 	if (!err)
 		err = posix_stat(p->root_fd, &p->root_stat);
-	if (!err && !same_object(&again, &p->root_stat))
+	if (!err && !posix_same_object(&again, &p->root_stat))
 		err = -EOPNOTSUPP;
 	return err ? refuse(x, err, "the file handle of %s names another file",
 			     path)

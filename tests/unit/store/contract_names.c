@@ -374,6 +374,25 @@ static void test_exclusive(void **state)
 	assert_false(match);
 }
 
+/* Also of a file that its maker may not write, as git makes them. */
+static void test_exclusive_read_only(void **state)
+{
+	struct ct *t = *state;
+	struct store_new new = {.type = OBJECT_FILE,
+		.exclusive = true,
+		.verifier = 0x89abcdef,
+		.attr = {.mask = SETATTR_MODE, .mode = 0444}};
+	struct dir_change change = {0};
+	struct fileid id;
+	bool match;
+
+	assert_ok(store_create(t->s, &cred_server, &t->dir, name_from_str("e"),
+		&new, &id, &change));
+	assert_int_equal(ct_attr(t, &id).mode, 0444);
+	assert_ok(store_exclusive_match(t->s, &id, 0x89abcdef, &match));
+	assert_true(match);
+}
+
 static void test_link(void **state)
 {
 	struct ct *t = *state;
@@ -543,6 +562,7 @@ int contract_run_names(void)
 		ct_test(test_setgid_directory),
 		ct_test(test_create_permissions),
 		ct_test(test_exclusive),
+		ct_test(test_exclusive_read_only),
 		ct_test(test_link),
 		ct_test(test_link_permissions),
 		ct_test(test_remove),
