@@ -66,12 +66,9 @@ static int check_dir_writable(int dirfd)
 /* may_create() of the kernel, after the lookup. */
 static int check_new_name(struct posix *p, int dirfd, struct name name)
 {
-	scope_entry e = {.fd = -1};
-	int err = entry_open(p, dirfd, name, &e);
+	int err = posix_check_free(p, dirfd, name);
 
-	if (!err)
-		return -EEXIST;
-	return err == -ENOENT ? check_dir_writable(dirfd) : err;
+	return err ? err : check_dir_writable(dirfd);
 }
 
 int posix_check_create(struct store *s, const struct cred *cred,
@@ -281,7 +278,9 @@ static int rename_lookup(
 	if (err)
 		return err;
 	err = entry_open(r->p, r->to_dir, to, &r->victim);
-	return err == -ENOENT ? 0 : err;
+	if (err == -ENOENT)
+		err = posix_check_free(r->p, r->to_dir, to);
+	return err == -EEXIST ? -EBUSY : err; /* what is mounted there stays */
 }
 
 static bool rename_is_nothing(const struct rename_check *r)

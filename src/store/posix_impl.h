@@ -108,9 +108,13 @@ int posix_dir(struct posix *p, const struct fileid *id, struct fh **ret);
 
 /*
  * One step down (as whoever the thread acts as): an O_PATH descriptor of
- * @name in @dirfd, never a symlink's target, never in another mount.
+ * @name in @dirfd, never a symlink's target. Where something else is mounted
+ * (without a clone only) there is nothing for us: -ENOENT.
  */
 int posix_open_name(struct posix *p, int dirfd, struct name name);
+
+/* Can @name be made in @dirfd? -EEXIST, also where something is mounted. */
+int posix_check_free(struct posix *p, int dirfd, struct name name);
 
 /* -ENOENT from inside a removed directory is -ESTALE; others as they are. */
 int posix_dir_error(int dirfd, int err);

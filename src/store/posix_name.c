@@ -35,8 +35,21 @@ static int open_step(
 int posix_open_name(struct posix *p, int dirfd, struct name name)
 {
 	struct cname c = cname_of(name);
+	int fd = open_step(p, dirfd, c.s, RESOLVE_BENEATH);
 
-	return open_step(p, dirfd, c.s, RESOLVE_BENEATH);
+	return fd == -EXDEV ? -ENOENT : fd;
+}
+
+int posix_check_free(struct posix *p, int dirfd, struct name name)
+{
+	struct cname c = cname_of(name);
+	scope_fd int fd = open_step(p, dirfd, c.s, RESOLVE_BENEATH);
+	int err;
+
+	if (fd >= 0 || fd == -EXDEV)
+		return -EEXIST;
+	err = posix_dir_error(dirfd, fd);
+	return err == -ENOENT ? 0 : err;
 }
 
 int posix_dir_error(int dirfd, int err)

@@ -1,14 +1,22 @@
 /* SPDX-License-Identifier: MIT */
-/* A directory that was moved out of the export on the host: no way after it. */
+/*
+ * A directory that was moved out of the export on the host: no way after it.
+ * And what is mounted inside is not there.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <linux/capability.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "ask.h"
 #include "host.h"
@@ -110,11 +118,82 @@ static void links_are_not_followed(void **state)
 	host_stop(&host);
 }
 
+/* ---- without CAP_SYS_ADMIN: no mount of the export's own ---- */
+
+static void set_admin(bool on)
+{
+	struct __user_cap_header_struct head = {_LINUX_CAPABILITY_VERSION_3, 0};
+	struct __user_cap_data_struct data[2];
+	uint32_t bit = 1u << CAP_SYS_ADMIN;
+
+	assert_int_equal(syscall(SYS_capget, &head, data), 0);
+	if (on)
+		data[0].effective |= bit;
+	else
+		data[0].effective &= ~bit;
+	assert_int_equal(syscall(SYS_capset, &head, data), 0);
+}
+
+static bool have_own_mounts(void)
+{
+	return unshare(CLONE_NEWNS) == 0 &&
+		mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0;
+}
+
+/* How many names the root has; one page holds them. */
+static unsigned list_root(struct peer *p, unsigned attr)
+{
+	const READDIR4resok *ok;
+	unsigned count = 0;
+
+	peer_begin(p);
+	ask_root(p);
+	bitmap4_set(&ask_readdir(p, 0, NULL, 8192)->attr_request, attr);
+	assert_int_equal(peer_call(p), NFS4_OK);
+	ok = &peer_last(p)->opreaddir.resok4;
+	assert_true(ok->reply.eof);
+	for (const entry4 *e = ok->reply.entries; e; e = e->nextentry)
+		count++;
+	return count;
+}
+
+/* Something mounted inside is left out, and nothing else. */
+static void mounts_are_left_out(void **state)
+{
+	struct peer p;
+
+	if (!have_own_mounts())
+		skip();
+	set_admin(false);
+	host_start(&host);
+	set_admin(true);
+	peer_init(&p, host.ts.server, "lister");
+	p.uid = 0;
+	assert_int_equal(make_dir(&p, "dir"), NFS4_OK);
+	assert_int_equal(make_dir(&p, "mnt"), NFS4_OK);
+	assert_int_equal(make_dir(&p, "other"), NFS4_OK);
+	assert_int_equal(
+		mount("none", host_path(&host, "mnt"), "tmpfs", 0, NULL), 0);
+	assert_int_equal(list_root(&p, FATTR4_FILEHANDLE), 2);
+	assert_int_equal(list_root(&p, FATTR4_TYPE), 2);
+	peer_begin(&p);
+	ask_root(&p);
+	ask_lookup(&p, "mnt");
+	assert_int_equal(peer_call(&p), NFS4ERR_NOENT);
+	assert_int_equal(make_dir(&p, "mnt"), NFS4ERR_EXIST);
+	assert_int_equal(remove_name(&p, "mnt"), NFS4ERR_NOENT);
+	assert_int_equal(umount(host_path(&host, "mnt")), 0);
+	assert_int_equal(list_root(&p, FATTR4_FILEHANDLE), 3);
+	peer_fini(&p);
+	host_stop(&host);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(lookupp_does_not_leave),
 		cmocka_unit_test(links_are_not_followed),
+		cmocka_unit_test(mounts_are_left_out),
 	};
 
 	host_need_root();

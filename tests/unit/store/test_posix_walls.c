@@ -149,13 +149,68 @@ static void mount_inside(void)
 	assert_int_equal(mkdir(rig_path(&rig, "mnt/inside"), 0755), 0);
 }
 
+static int make_dir(const char *name)
+{
+	const struct store_new new = {.type = OBJECT_DIR};
+	struct dir_change change = {0};
+	struct fileid id;
+	int err = store_check_create(rig.store, &cred_server, &rig.root,
+		name_from_str(name), OBJECT_DIR);
+
+	assert_int_equal(store_create(rig.store, &cred_server, &rig.root,
+				 name_from_str(name), &new, &id, &change),
+		err);
+	return err;
+}
+
+static int remove_dir(const char *name)
+{
+	struct dir_change change = {0};
+	struct fileid id;
+	struct attr attr;
+	int err = store_check_remove(rig.store, &cred_server, &rig.root,
+		name_from_str(name), &id, &attr);
+
+	assert_int_equal(store_remove(rig.store, &cred_server, &rig.root,
+				 name_from_str(name), &change),
+		err);
+	return err;
+}
+
+static int rename_dir(const char *from, const char *to)
+{
+	struct dir_change change = {0};
+	struct store_rename_plan plan;
+	bool nothing;
+	int err = store_check_rename(rig.store, &cred_server, &rig.root,
+		name_from_str(from), &rig.root, name_from_str(to), &plan);
+
+	assert_int_equal(store_rename(rig.store, &cred_server, &rig.root,
+				 name_from_str(from), &rig.root,
+				 name_from_str(to), &change, NULL, &nothing),
+		err);
+	return err;
+}
+
+/* Nobody sees it, but its name is taken. */
+static void check_hidden_mount(void)
+{
+	assert_int_equal(lookup(&rig.root, "mnt"), -ENOENT);
+	assert_int_equal(make_dir("mnt"), -EEXIST);
+	assert_int_equal(remove_dir("mnt"), -ENOENT);
+	assert_int_equal(rename_dir("mnt", "other"), -ENOENT);
+	assert_int_equal(make_dir("dir"), 0);
+	assert_int_equal(rename_dir("dir", "mnt"), -EBUSY);
+	assert_int_equal(remove_dir("dir"), 0);
+}
+
 /* What is mounted inside is not ours to serve, whenever it was mounted. */
 static void check_submount(void)
 {
 	struct fileid id;
 
 	if (!cloned) {
-		assert_int_equal(lookup(&rig.root, "mnt"), -EXDEV);
+		check_hidden_mount();
 		return;
 	}
 	id = rig_lookup(&rig, &rig.root, "mnt"); /* what is underneath */
