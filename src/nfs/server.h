@@ -53,6 +53,8 @@ struct nfs_server {
 	atomic_bool stopping;   /* callbacks end at once */
 	struct lock cb_lock;    /* LOCK_CB_RETRIES */
 	struct list cb_retries; /* those that a timer will send again */
+	unsigned cb_posting;    /* that it is handing to `rpc` now */
+	struct cond cb_posted;
 };
 
 struct nfs_server_config {

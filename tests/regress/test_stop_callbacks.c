@@ -10,6 +10,9 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <time.h>
 
 #include "ask.h"
 #include "rig.h"
@@ -112,6 +115,66 @@ static void callbacks_without_a_slot(void **state)
 	peer_fini(&other);
 }
 
+/* ---- a timer's thread that is slow ---- */
+
+static __thread bool is_timer;
+static atomic_bool held, stopped;
+
+void __real_rpc_post(struct rpc *rpc, struct rpc_job *job);
+void __wrap_rpc_post(struct rpc *rpc, struct rpc_job *job);
+
+/* It stands here until the server has gone, or should have waited for it. */
+static void stand_still(void)
+{
+	const struct timespec pause = {.tv_nsec = 1000000};
+
+	held = true;
+	for (int ms = 0; !stopped && ms < 200; ms++)
+		nanosleep(&pause, NULL);
+}
+
+void __wrap_rpc_post(struct rpc *rpc, struct rpc_job *job)
+{
+	if (is_timer)
+		stand_still();
+	__real_rpc_post(rpc, job);
+}
+
+static void *run_timer(void *arg)
+{
+	is_timer = true;
+	rig_advance(arg, 100);
+	return NULL;
+}
+
+static void while_the_timer_hands_it_over(void **state)
+{
+	const struct timespec pause = {.tv_nsec = 1000000};
+	struct peer holder, other;
+	pthread_t timer;
+	struct rig r;
+
+	rig_init(&r, NULL);
+	rig_make(&r, "dir", OBJECT_DIR, 0777);
+	peer_init(&holder, r.server, "holder");
+	peer_init(&other, r.server, "other");
+	take_dir_delegation(&holder, "dir", ADD);
+	holder.cb_seq_status = NFS4ERR_DELAY;
+	create_in(&other, "dir", NFS4_OK);
+	peer_serve_until(&holder, &holder.notifies, 1);
+	peer_settle(&holder);
+	pthread_create(&timer, NULL, run_timer, &r);
+	while (!held)
+		nanosleep(&pause, NULL);
+	nfs_server_stop(r.server);
+	r.server = NULL;
+	stopped = true;
+	pthread_join(timer, NULL);
+	rig_fini(&r);
+	peer_fini(&holder);
+	peer_fini(&other);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -119,6 +182,7 @@ int main(void)
 		cmocka_unit_test(a_recall_that_was_delayed),
 		cmocka_unit_test(a_delay_ends),
 		cmocka_unit_test(callbacks_without_a_slot),
+		cmocka_unit_test(while_the_timer_hands_it_over),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
