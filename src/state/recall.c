@@ -123,6 +123,7 @@ void recall_start(struct deleg *d, enum recall_reason reason)
 	recall_start_locked(d, reason);
 	lock_release(&d->sid.node->lock);
 	recall_kick(s);
+	batch_kick(s); /* what is queued goes at once, too */
 }
 
 /* ---- sending ---- */

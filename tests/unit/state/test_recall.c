@@ -189,7 +189,6 @@ static void test_does_not_wait_for_what_is_queued(void **state)
 	recall_start(t.d, RECALL_ADMIN);
 	answer(&t, RECALL_SENT);
 	/* But that goes at once, too: the window is for quiet times. */
-	batch_kick(t.st.w.state);
 	stage_deliver(&t.st, t.d, "x", NULL);
 	end(&t);
 }
@@ -263,12 +262,17 @@ static void dd16_every_reason_has_a_name(void **state)
 static void dd13_end_of_client_while_recalled(void **state)
 {
 	struct one t;
+	struct dir_event *e;
+	struct deleg *d;
 
 	begin(&t, ASK_ADD);
 	stage_change(&t.st, t.other, 1, CHANGE_ADD_ENTRY, "x");
 	recall_start(t.d, RECALL_ADMIN);
 	client_end(t.c, CLIENT_END_DESTROYED);
 	assert_int_equal(t.d->state, DELEG_REVOKED);
+	d = stage_pop_notify(&t.st);
+	assert_int_equal(batch_take(d, &e, 1), 0);
+	batch_done(d, 0, BATCH_OK);
 	answer(&t, RECALL_RETRY);
 	stage_pass(&t.st, 5000);
 	assert_int_equal(t.st.recalls, 0);
