@@ -77,7 +77,7 @@ void local_fini(struct nfs_server *server)
 	while ((at = htab_walk(&l->dirs, &cursor, NULL))) {
 		struct local_dir *d = container_of(at, struct local_dir, link);
 
-		d->holders = 0;
+		d->holders = d->children = 0;
 		d->posted = false; /* no worker is left to run it */
 		lock_acquire(&l->lock);
 		local_dir_drop_locked(l, d);

@@ -135,7 +135,8 @@ struct local_dir *local_dir_get_locked(struct nfs_server *server,
 
 void local_dir_drop_locked(struct local *l, struct local_dir *d)
 {
-	if (d->holders || d->posted)
+	/* One that has ended already may leave its children to be let go. */
+	if (d->holders || d->children || d->posted)
 		return;
 	htab_remove(&l->dirs, &d->link);
 	l->bytes -= d->names.used;

@@ -13,10 +13,11 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "ask.h"
-#include "nfs/local.h"
+#include "nfs/local_dir.h"
 #include "rig.h"
 #include "state/deleg.h"
 #include "state/state.h"
@@ -698,6 +699,44 @@ static void dd23_lost_reports_move_all_values(void **state)
 
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+/* ---- watches ---- */
+
+static void wait_for_job(struct scene *s)
+{
+	struct local *l = &s->r.server->local;
+	const struct timespec pause = {.tv_nsec = 1000000};
+	bool posted = true;
+
+	for (int ms = 0; posted && ms < PEER_PATIENCE_MS; ms++) {
+		struct local_dir *d;
+
+		nanosleep(&pause, NULL);
+		lock_acquire(&l->lock);
+		d = local_dir_find_locked(l, &s->dir);
+		posted = d && d->posted;
+		lock_release(&l->lock);
+	}
+	assert_false(posted);
+}
+
+/*
+ * It is not told of children after all, and has ended before that was undone:
+ * the watch for them used to stay.
+ */
+static void dd23_ended_before_its_children_are_let_go(void **state)
+{
+	struct scene *s = *state;
+	struct nfs_server *server = s->r.server;
+	struct export *export = &server->exports.list[0];
+
+	assert_int_equal(local_hold(server, export, &s->dir, true), 0);
+	local_release(server, &s->dir, false);
+	wait_for_job(s);
+	local_release_children(server, &s->dir);
+	wait_for_job(s);
+	assert_int_equal(local(s).watch.marks, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -730,6 +769,7 @@ int main(void)
 		CASE(dd23_a_moved_directory_keeps_its_value),
 		CASE(dd23_a_mark_that_goes_moves_the_value),
 		CASE(dd23_lost_reports_move_all_values),
+		CASE(dd23_ended_before_its_children_are_let_go),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
