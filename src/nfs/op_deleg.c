@@ -29,6 +29,13 @@ static nfsstat4 refuse(struct compound *c, enum deleg_refusal reason)
 	return NFS4_OK;
 }
 
+/* What is found out of the directory before it is asked for. */
+struct found {
+	struct attr attr;
+	uint64_t verifier;
+	bool cookies; /* changes tell them */
+};
+
 /* What can be told of objects like this one; @attr is the directory's. */
 static void choose_attrs(struct dirdeleg_request *request,
 	const GET_DIR_DELEGATION4args *args, const struct attr *attr)
@@ -58,7 +65,7 @@ static uint32_t delay_ms(const attr_notice4 *delay)
 }
 
 static nfsstat4 request_watched(struct compound *c,
-	const GET_DIR_DELEGATION4args *args, const struct attr *attr,
+	const GET_DIR_DELEGATION4args *args, const struct found *found,
 	struct dirdeleg_grant *grant)
 {
 	uint8_t fh[NFS4_FHSIZE];
@@ -69,7 +76,7 @@ static nfsstat4 request_watched(struct compound *c,
 		.fh_len = fh_encode(c->server, c->fh.export, &c->fh.id, fh),
 		.via = c->fh.export->id,
 		.cred = &c->cred,
-		.will_own_order = true,
+		.will_own_order = found->cookies,
 		.sample = dirsample_fill,
 		.sample_ctx = c,
 		.watched = c->fh.export->local_changes,
@@ -78,14 +85,14 @@ static nfsstat4 request_watched(struct compound *c,
 	if (args->gdda_child_attr_delay.nseconds >= NSEC_PER_SEC ||
 		args->gdda_dir_attr_delay.nseconds >= NSEC_PER_SEC)
 		return NFS4ERR_INVAL;
-	choose_attrs(&request, args, attr);
+	choose_attrs(&request, args, &found->attr);
 	session_slot_ref(c->slot, &request.slot);
 	return dirdeleg_grant(c->client, &c->fh.id, &request, grant);
 }
 
 /* Marked before it is looked at: what happens after the look is told. */
 static nfsstat4 request_grant(struct compound *c,
-	const GET_DIR_DELEGATION4args *args, const struct attr *attr,
+	const GET_DIR_DELEGATION4args *args, const struct found *found,
 	struct dirdeleg_grant *grant)
 {
 	bool children = bitmap4_has(
@@ -96,7 +103,7 @@ static nfsstat4 request_grant(struct compound *c,
 	*grant = (struct dirdeleg_grant){.granted = false};
 	if (local_hold(c->server, fh->export, &fh->id, children) < 0)
 		return refuse(c, DELEG_REFUSED_MARKS);
-	status = request_watched(c, args, attr, grant);
+	status = request_watched(c, args, found, grant);
 	if (status != NFS4_OK || !grant->granted)
 		local_release(c->server, &fh->id, children);
 	else if (children &&
@@ -147,12 +154,12 @@ static bool is_up_to_date(
 }
 
 /*
- * Permission, what the client knows, and the verifier for the reply. Looked at
- * before the grant, and again under the delegation: from then on what becomes
- * of them is told.
+ * Permission, what the client knows, and what the store says of cookies.
+ * Looked at before the grant, and again under the delegation: from then on what
+ * becomes of them is told.
  */
 static bool may_be_granted(struct compound *c,
-	const GET_DIR_DELEGATION4args *args, uint64_t *verifier,
+	const GET_DIR_DELEGATION4args *args, struct found *found,
 	enum deleg_refusal *why)
 {
 	struct store *store = c->fh.export->store;
@@ -164,7 +171,8 @@ static bool may_be_granted(struct compound *c,
 	if (!is_up_to_date(c, args))
 		return false;
 	*why = DELEG_REFUSED_STORE;
-	return store_dir_verifier(store, &c->fh.id, verifier) == 0;
+	return store_dir_verifier(store, &c->fh.id, &found->verifier,
+		       &found->cookies) == 0;
 }
 
 /* A refusal is never an error: the client's GETATTR stands behind it (DD-01). */
@@ -175,30 +183,29 @@ nfsstat4 op_get_dir_delegation(
 	GET_DIR_DELEGATION4res_non_fatal *answer =
 		&res->opget_dir_delegation.gddr_res_non_fatal4;
 	struct dirdeleg_grant grant;
-	struct attr attr;
+	struct found found;
 	enum deleg_refusal why;
-	uint64_t verifier;
 	nfsstat4 status;
 
 	if (!state_get_config(c->server->state)->dir_delegations)
 		return NFS4ERR_NOTSUPP;
-	status = read_dir(c, &attr);
+	status = read_dir(c, &found.attr);
 	if (status != NFS4_OK)
 		return status;
 	unavailable(answer);
 	if (c->fh.export->is_pseudo) /* nothing changes there (DD-09) */
 		return refuse(c, DELEG_REFUSED_PSEUDO);
-	if (!may_be_granted(c, args, &verifier, &why))
+	if (!may_be_granted(c, args, &found, &why))
 		return refuse(c, why);
-	status = request_grant(c, args, &attr, &grant);
+	status = request_grant(c, args, &found, &grant);
 	if (status != NFS4_OK || !grant.granted)
 		return status;
-	if (!may_be_granted(c, args, &verifier, &why)) {
+	if (!may_be_granted(c, args, &found, &why)) {
 		/* The client has not heard of it: nothing to recall. */
 		dirdeleg_cancel(c->client, &grant.stateid);
 		return refuse(c, why);
 	}
-	answer_grant(&grant, verifier, answer);
+	answer_grant(&grant, found.verifier, answer);
 	compound_set_stateid(c, &grant.stateid);
 	return NFS4_OK;
 }

@@ -194,9 +194,10 @@ static int pseudo_readdir(struct store *s, const struct cred *cred,
 }
 
 static int pseudo_dir_verifier(
-	struct store *s, const struct fileid *dir, uint64_t *ret)
+	struct store *s, const struct fileid *dir, uint64_t *ret, bool *cookies)
 {
 	*ret = 0;
+	*cookies = false; /* there are no changes */
 	return pseudo_probe(s, dir);
 }
 

@@ -124,7 +124,7 @@ int dirindex_list(struct dirindex *x, const struct dirindex_source *source,
 }
 
 int dirindex_verifier(struct dirindex *x, const struct dirindex_source *source,
-	const struct fileid *dir, uint64_t *ret)
+	const struct fileid *dir, uint64_t *ret, bool *cookies)
 {
 	struct dirindex_dir *d = dirindex_cache_get(x, dir);
 	int err;
@@ -133,8 +133,10 @@ int dirindex_verifier(struct dirindex *x, const struct dirindex_source *source,
 		return -ENOMEM;
 	lock_acquire(&d->lock);
 	err = dirfill_ensure(x, d, source, 0, true);
-	if (!err)
+	if (!err) {
 		*ret = dirfill_verifier(x, d);
+		*cookies = dirtree_whole(d->tree);
+	}
 	lock_release(&d->lock);
 	dirindex_cache_put(x, d);
 	return err;

@@ -66,8 +66,9 @@ int dirindex_list(struct dirindex *x, const struct dirindex_source *source,
 	const struct fileid *dir, uint64_t cookie, uint64_t verifier,
 	store_emit emit, void *ctx, struct store_page *page);
 
+/* store_dir_verifier(): changes of what does not fit carry no cookies. */
 int dirindex_verifier(struct dirindex *x, const struct dirindex_source *source,
-	const struct fileid *dir, uint64_t *ret);
+	const struct fileid *dir, uint64_t *ret, bool *cookies);
 
 /*
  * Our own changes (or any the caller knows of), called by the store right

@@ -191,12 +191,13 @@ static int fault_readdir(struct store *s, const struct cred *cred,
 }
 
 static int fault_dir_verifier(
-	struct store *s, const struct fileid *dir, uint64_t *ret)
+	struct store *s, const struct fileid *dir, uint64_t *ret, bool *cookies)
 {
 	struct fault *f = fault_of(s);
 	int err = enter(f, STORE_CALL_DIR_VERIFIER);
 
-	return err ? err : f->below->ops->dir_verifier(f->below, dir, ret);
+	return err ? err
+		   : f->below->ops->dir_verifier(f->below, dir, ret, cookies);
 }
 
 static int fault_check_create(struct store *s, const struct cred *cred,

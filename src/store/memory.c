@@ -174,14 +174,14 @@ static int mem_readdir(struct store *s, const struct cred *cred,
 }
 
 static int mem_dir_verifier(
-	struct store *s, const struct fileid *dir, uint64_t *ret)
+	struct store *s, const struct fileid *dir, uint64_t *ret, bool *cookies)
 {
 	struct memory *m = memory_of(s);
 	int err = check_dir(m, &cred_server, dir, STORE_MAY_READ);
 
 	if (err)
 		return err;
-	return dirindex_verifier(m->index, &m->source, dir, ret);
+	return dirindex_verifier(m->index, &m->source, dir, ret, cookies);
 }
 
 static int mem_sync_entry(

@@ -198,8 +198,8 @@ int posix_readlink(struct store *s, const struct cred *cred,
 int posix_readdir(struct store *s, const struct cred *cred,
 	const struct fileid *dir, uint64_t cookie, uint64_t verifier,
 	store_emit emit, void *ctx, struct store_page *page);
-int posix_dir_verifier(
-	struct store *s, const struct fileid *dir, uint64_t *ret);
+int posix_dir_verifier(struct store *s, const struct fileid *dir, uint64_t *ret,
+	bool *cookies);
 int posix_scan(void *store, const struct fileid *dir, dirindex_add_name add,
 	void *fill);
 int posix_dir_ctime(void *store, const struct fileid *dir, int64_t *ctime_ns);

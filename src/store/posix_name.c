@@ -308,11 +308,12 @@ int posix_readdir(struct store *s, const struct cred *cred,
 		p->index, &p->source, dir, cookie, verifier, emit, ctx, page);
 }
 
-int posix_dir_verifier(struct store *s, const struct fileid *dir, uint64_t *ret)
+int posix_dir_verifier(
+	struct store *s, const struct fileid *dir, uint64_t *ret, bool *cookies)
 {
 	struct posix *p = posix_of(s);
 
-	return dirindex_verifier(p->index, &p->source, dir, ret);
+	return dirindex_verifier(p->index, &p->source, dir, ret, cookies);
 }
 
 /* The kernel's record, of which libc declares only a 64-bit look-alike. */

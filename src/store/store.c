@@ -270,17 +270,20 @@ int store_readdir(struct store *s, const struct cred *cred,
 	return 0;
 }
 
-int store_dir_verifier(struct store *s, const struct fileid *dir, uint64_t *ret)
+int store_dir_verifier(
+	struct store *s, const struct fileid *dir, uint64_t *ret, bool *cookies)
 {
 	uint64_t verifier = 0;
+	bool known = false;
 	int err;
 
 	assert_fileid(dir);
 	err = counted(STORE_CALL_DIR_VERIFIER,
-		s->ops->dir_verifier(s, dir, &verifier));
+		s->ops->dir_verifier(s, dir, &verifier, &known));
 	if (err)
 		return err;
 	*ret = verifier;
+	*cookies = known;
 	return 0;
 }
 

@@ -247,9 +247,12 @@ int store_readdir(struct store *s, const struct cred *cred,
 	const struct fileid *dir, uint64_t cookie, uint64_t verifier,
 	store_emit emit, void *ctx, struct store_page *page);
 
-/* The cookie verifier store_readdir() would report. */
-int store_dir_verifier(
-	struct store *s, const struct fileid *dir, uint64_t *ret);
+/*
+ * The cookie verifier store_readdir() would report. *@cookies: as it is now,
+ * changes of the directory tell cookies and positions (if memory allows).
+ */
+int store_dir_verifier(struct store *s, const struct fileid *dir, uint64_t *ret,
+	bool *cookies);
 
 /*
  * Dry checks: would the operation succeed now? They change nothing and return
@@ -461,8 +464,8 @@ struct store_ops {
 	int (*readdir)(struct store *s, const struct cred *cred,
 		const struct fileid *dir, uint64_t cookie, uint64_t verifier,
 		store_emit emit, void *ctx, struct store_page *page);
-	int (*dir_verifier)(
-		struct store *s, const struct fileid *dir, uint64_t *ret);
+	int (*dir_verifier)(struct store *s, const struct fileid *dir,
+		uint64_t *ret, bool *cookies);
 	int (*check_create)(struct store *s, const struct cred *cred,
 		const struct fileid *dir, struct name name,
 		enum object_type type);

@@ -12,6 +12,8 @@
 /* More than the stall timer would start: a fake clock does not fire it. */
 #define RIG_THREADS 8
 
+size_t rig_listing_budget = TEST_BUDGET;
+
 static struct store *new_store(struct rig *r)
 {
 	struct store *below = memory_new(&r->clock, r->index);
@@ -57,7 +59,8 @@ void rig_init_exports(
 
 	clock_init_fake(&r->clock, TEST_EPOCH_NS, TEST_TICK_NS);
 	timers_init(&r->timers, &r->clock);
-	r->index = dirindex_new(&r->clock, test_cookie_secret, TEST_BUDGET);
+	r->index =
+		dirindex_new(&r->clock, test_cookie_secret, rig_listing_budget);
 	assert_non_null(r->index);
 	nfs_server_config_default(config, &r->clock, &r->timers);
 	config->exports = r->exports;

@@ -28,6 +28,9 @@ struct rig {
 	struct nfs_server *server;
 };
 
+/* Memory for listings of the rigs that follow; TEST_BUDGET at first. */
+extern size_t rig_listing_budget;
+
 /* What a test wants otherwise; called before the server starts. */
 typedef void (*rig_adjust)(struct nfs_server_config *config);
 

@@ -16,6 +16,7 @@
 #include "ask.h"
 #include "rig.h"
 #include "state/deleg.h"
+#include "testutil.h"
 
 struct pair {
 	struct rig *r;
@@ -129,6 +130,17 @@ static int setup_grace(void **state)
 static int setup_one_event(void **state)
 {
 	return setup(state, one_event);
+}
+
+/* For some directories, not for large ones. */
+static int setup_small_index(void **state)
+{
+	int ret;
+
+	rig_listing_budget = 4 << 10;
+	ret = setup(state, NULL);
+	rig_listing_budget = TEST_BUDGET;
+	return ret;
 }
 
 static int setup_windowed(void **state)
@@ -349,6 +361,53 @@ static void dd22_its_own_changes_do_not_concern_it(void **state)
 	end(&t);
 }
 
+/* What is granted to a classic client, which cares for order. */
+static uint32_t granted_kinds(struct pair *t)
+{
+	take_dir_delegation(
+		&t->holder, "a", ENTRIES & ~BIT(NOTIFY4_GFLAG_EXTEND));
+	return peer_last(&t->holder)
+		->opget_dir_delegation.gddr_res_non_fatal4.gddrnf_resok4
+		.gddr_notification.word[0];
+}
+
+/*
+ * Its changes carry no cookies: entries are not promised to who cares for their
+ * order, or each change would break the promise.
+ */
+static void dd06_a_directory_too_large_to_index_is_recalled(void **state)
+{
+	struct pair t;
+	char name[16];
+
+	begin(&t, state);
+	for (int i = 0; i < 600; i++) {
+		snprintf(name, sizeof(name), "%d", i);
+		make(&t, "a", name);
+	}
+	assert_int_equal(granted_kinds(&t), 0);
+	peer_begin(&t.other);
+	ask_path(&t.other, "a");
+	ask_create(&t.other, "x", NF4DIR);
+	assert_int_equal(peer_call(&t.other), NFS4ERR_DELAY);
+	peer_serve_until(&t.holder, &t.holder.recalls, 1);
+	assert_int_equal(stats(&t).recalls_by_reason[RECALL_CONFLICT], 1);
+	end(&t);
+}
+
+static void dd06_one_that_is_indexed_is_told_in_order(void **state)
+{
+	struct pair t;
+
+	begin(&t, state);
+	assert_int_equal(
+		granted_kinds(&t), ENTRIES & ~BIT(NOTIFY4_GFLAG_EXTEND));
+	make(&t, "a", "x");
+	peer_serve_until(&t.holder, &t.holder.events, 1);
+	assert_true(t.holder.cb_cookie > 2);
+	end(&t);
+}
+
 /* Grant, conflict, return; then how long until it is granted again. */
 static uint64_t time_out_of_favour(struct pair *t, stateid4 *sid, int round)
 {
@@ -404,6 +463,10 @@ int main(void)
 		TEST(dd01_unclaimed_state_refuses_without_an_error),
 		WITH(setup_windowed, dd07_a_window_gathers_changes),
 		TEST(dd08_a_rename_is_one_event_where_it_is_one_change),
+		WITH(setup_small_index,
+			dd06_a_directory_too_large_to_index_is_recalled),
+		WITH(setup_small_index,
+			dd06_one_that_is_indexed_is_told_in_order),
 		TEST(dd09_the_root_is_a_directory_like_others),
 		TEST(dd11_time_alone_ends_none),
 		TEST(dd20_one_notification_of_each_is_on_its_way),

@@ -43,11 +43,13 @@ static void test_empty(void **state)
 	struct ct *t = *state;
 	struct ct_listing l = {0};
 	uint64_t verifier;
+	bool cookies = false;
 
 	assert_ok(ct_list(t, &t->dir, 10, &l));
 	assert_int_equal(l.count, 0);
-	assert_ok(store_dir_verifier(t->s, &t->dir, &verifier));
+	assert_ok(store_dir_verifier(t->s, &t->dir, &verifier, &cookies));
 	assert_int_equal(l.verifier, verifier);
+	assert_true(cookies);
 }
 
 static void test_pages(void **state)
@@ -56,6 +58,7 @@ static void test_pages(void **state)
 	struct ct *t = *state;
 	struct ct_listing whole = {0}, l = {0};
 	uint64_t verifier;
+	bool cookies;
 
 	fill_dir(t, &t->dir, "entry-", 300);
 	assert_ok(ct_list(t, &t->dir, 100000, &whole));
@@ -66,7 +69,7 @@ static void test_pages(void **state)
 		check_equal(&whole, &l);
 		assert_int_equal(l.rejected, 0);
 	}
-	assert_ok(store_dir_verifier(t->s, &t->dir, &verifier));
+	assert_ok(store_dir_verifier(t->s, &t->dir, &verifier, &cookies));
 	assert_int_equal(verifier, whole.verifier);
 	ct_listing_free(&whole);
 	ct_listing_free(&l);
@@ -144,13 +147,16 @@ static void test_errors(void **state)
 	struct store_page page;
 	struct taken k = {.limit = 1};
 	uint64_t verifier;
+	bool cookies;
 
 	assert_err(ct_list(t, &file, 10, &l), ENOTDIR);
-	assert_err(store_dir_verifier(t->s, &file, &verifier), ENOTDIR);
+	assert_err(
+		store_dir_verifier(t->s, &file, &verifier, &cookies), ENOTDIR);
 	assert_ok(ct_list(t, &gone, 10, &l));
 	assert_ok(ct_remove(t, &cred_server, &t->dir, "g", NULL));
 	assert_err(ct_list(t, &gone, 10, &l), ESTALE);
-	assert_err(store_dir_verifier(t->s, &gone, &verifier), ESTALE);
+	assert_err(
+		store_dir_verifier(t->s, &gone, &verifier, &cookies), ESTALE);
 	if (!ct_has_users(t))
 		return;
 	assert_err(store_readdir(t->s, &user, &dir, 0, 0, take, &k, &page),

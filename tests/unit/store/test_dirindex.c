@@ -223,6 +223,7 @@ static void test_failing_source(void **state)
 	struct fixture *x = *state;
 	struct dir_change change = {0};
 	uint64_t verifier;
+	bool cookies;
 
 	x->f->scan_error = -EIO;
 	assert_err(rig_list(&x->r, x->f, 3, &seen), EIO);
@@ -232,8 +233,8 @@ static void test_failing_source(void **state)
 	assert_int_equal(list(x), 1);
 	x->f->ctime_error = -ESTALE;
 	assert_err(rig_list(&x->r, x->f, 3, &seen), ESTALE);
-	assert_err(
-		dirindex_verifier(x->r.x, &x->r.source, &x->f->id, &verifier),
+	assert_err(dirindex_verifier(x->r.x, &x->r.source, &x->f->id, &verifier,
+			   &cookies),
 		ESTALE);
 	x->f->ctime_error = 0;
 	list(x);

@@ -82,14 +82,16 @@ static void test_verifier_comes_back(void **state)
 {
 	struct dir_change change = {0};
 	uint64_t before[200];
+	bool cookies;
 	struct fake *f;
 	struct rig r;
 
 	rig_init(&r, PLENTY);
 	f = fake_new(&r, 1);
 	for (unsigned i = 0; i < 200; i++) {
-		assert_ok(
-			dirindex_verifier(r.x, &r.source, &f->id, &before[i]));
+		assert_ok(dirindex_verifier(
+			r.x, &r.source, &f->id, &before[i], &cookies));
+		assert_true(cookies);
 		assert_ok(rig_add(&r, f, i, &change));
 		assert_int_equal(change.old_verifier, before[i]);
 	}

@@ -95,6 +95,7 @@ static int call_name(struct rig *r, enum store_call call)
 	struct fileid id;
 	struct attr attr;
 	uint64_t verifier;
+	bool cookies;
 	bool nothing;
 
 	switch (call) {
@@ -106,7 +107,7 @@ static int call_name(struct rig *r, enum store_call call)
 		return store_readdir(
 			r->fault, cred, root, 0, 0, take_none, NULL, &page);
 	case STORE_CALL_DIR_VERIFIER:
-		return store_dir_verifier(r->fault, root, &verifier);
+		return store_dir_verifier(r->fault, root, &verifier, &cookies);
 	case STORE_CALL_CHECK_CREATE:
 		return store_check_create(
 			r->fault, cred, root, other, OBJECT_FILE);
