@@ -149,7 +149,7 @@ const struct metric metrics_table[] = {
 		SECONDS},
 	{"herald_delegation_late_returns_total",
 		"Returns accepted although a notification was not delivered.",
-		COUNTER, AT(delegs.late_returns)},
+		COUNTER, AT(delegs.type[0].late_returns), .by = {BY_TYPE}},
 
 	{"herald_notification_events_total",
 		"Changes put into queues, once for each holder that is told.",

@@ -3,6 +3,7 @@
 #include "nfs/ops.h"
 
 #include <endian.h>
+#include <errno.h>
 #include <string.h>
 
 #include "nfs/attrs.h"
@@ -90,6 +91,23 @@ static nfsstat4 request_watched(struct compound *c,
 	return dirdeleg_grant(c->client, &c->fh.id, &request, grant);
 }
 
+/* Why it cannot be watched; @err is local_hold()'s. */
+static enum deleg_refusal unwatched_reason(int err)
+{
+	switch (err) {
+	case -ENOSPC:
+	case -EOPNOTSUPP:
+		return DELEG_REFUSED_MARKS;
+	case -ENOMEM:
+		return DELEG_REFUSED_MEMORY;
+	case -ESTALE:
+	case -ENOENT:
+		return DELEG_REFUSED_REMOVED;
+	default:
+		return DELEG_REFUSED_STORE;
+	}
+}
+
 /* Marked before it is looked at: what happens after the look is told. */
 static nfsstat4 request_grant(struct compound *c,
 	const GET_DIR_DELEGATION4args *args, const struct found *found,
@@ -99,10 +117,12 @@ static nfsstat4 request_grant(struct compound *c,
 		&args->gdda_notification_types, NOTIFY4_CHANGE_CHILD_ATTRS);
 	struct fh *fh = &c->fh;
 	nfsstat4 status;
+	int err;
 
 	*grant = (struct dirdeleg_grant){.granted = false};
-	if (local_hold(c->server, fh->export, &fh->id, children) < 0)
-		return refuse(c, DELEG_REFUSED_MARKS);
+	err = local_hold(c->server, fh->export, &fh->id, children);
+	if (err < 0)
+		return refuse(c, unwatched_reason(err));
 	status = request_watched(c, args, found, grant);
 	if (status != NFS4_OK || !grant->granted)
 		local_release(c->server, &fh->id, children);

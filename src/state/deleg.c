@@ -67,6 +67,7 @@ static void add_type(
 {
 	to->grants += counter_read(&from->granted);
 	to->revocations += counter_read(&from->revoked);
+	to->late_returns += counter_read(&from->late_returns);
 	for (int r = 0; r < DELEG_REFUSALS; r++)
 		to->refusals += counter_read(&from->refused[r]);
 	for (int r = 0; r < RECALL_REASONS; r++) {
@@ -95,7 +96,6 @@ void deleg_books_stats(struct deleg_books *b, struct state_stats *ret)
 	add_events(&b->counts, ret);
 	for (int type = 0; type < DELEG_TYPES; type++)
 		add_type(&b->counts.type[type], ret);
-	ret->late_returns = counter_read(&b->counts.late_returns);
 	ret->overflows = ret->recalls_by_reason[RECALL_OVERFLOW];
 }
 
@@ -375,7 +375,7 @@ static enum drain drain_for_return(struct deleg *d, bool wait)
 	if (notifyq_is_idle(&d->queue))
 		return DRAINED;
 	if (!flush_for_return(d)) {
-		counter_add(&b->counts.late_returns, 1);
+		deleg_count_returned_late(d);
 		return DRAIN_LATE;
 	}
 	deadline = books_now_ms(b) + state_get_config(b->state)->recall_wait_ms;

@@ -104,6 +104,11 @@ void deleg_count_revoked(const struct deleg *d)
 	counter_add(&counts_of(d)->revoked, 1);
 }
 
+void deleg_count_returned_late(const struct deleg *d)
+{
+	counter_add(&counts_of(d)->late_returns, 1);
+}
+
 void deleg_count_overflow(const struct deleg *d, enum deleg_overflow cause)
 {
 	counter_add(&deleg_books(d)->counts.overflows[cause], 1);
@@ -163,6 +168,7 @@ static void read_type(
 	to->revoked = counter_read(&from->revoked);
 	read_all(from->refused, to->refused, DELEG_REFUSALS);
 	read_all(from->recalled, to->recalled, RECALL_REASONS);
+	to->late_returns = counter_read(&from->late_returns);
 	histogram_read(&from->recall_ms, &to->recall_ms);
 }
 
@@ -176,7 +182,6 @@ void deleg_stats_read(struct state *s, struct deleg_stats *ret)
 	read_all(from->entries, ret->entries, CHANGE_KINDS);
 	ret->encodings = counter_read(&from->encodings);
 	read_all(from->overflows, ret->overflows, DELEG_OVERFLOWS);
-	ret->late_returns = counter_read(&from->late_returns);
 	histogram_read(&from->batch_events, &ret->batch_events);
 	histogram_read(&from->sent_ms, &ret->sent_ms);
 	histogram_read(&from->answered_ms, &ret->answered_ms);

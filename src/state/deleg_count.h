@@ -63,7 +63,8 @@ struct deleg_type_counts {
 	struct counter outstanding, being_recalled, granted, revoked;
 	struct counter refused[DELEG_REFUSALS];
 	struct counter recalled[RECALL_REASONS];
-	struct histogram recall_ms; /* from its start to the end */
+	struct counter late_returns; /* a batch was still pending */
+	struct histogram recall_ms;  /* from its start to the end */
 };
 
 struct deleg_counts {
@@ -72,7 +73,6 @@ struct deleg_counts {
 	struct counter entries[CHANGE_KINDS]; /* of those: delivered */
 	struct counter encodings;             /* shared ones once */
 	struct counter overflows[DELEG_OVERFLOWS];
-	struct counter late_returns;
 	struct histogram batch_events; /* of each CB_NOTIFY answered OK */
 	struct histogram sent_ms;      /* from a change to its first sending */
 	struct histogram answered_ms;  /* from a change to the answer OK */
@@ -83,6 +83,9 @@ void deleg_count_made(const struct deleg *d);
 void deleg_count_recalled(const struct deleg *d);
 void deleg_count_ended(const struct deleg *d, bool was_recalled);
 void deleg_count_revoked(const struct deleg *d);
+
+/* It is returned although a batch was not delivered. */
+void deleg_count_returned_late(const struct deleg *d);
 
 /* It could not be told of a change: a recall for RECALL_OVERFLOW follows. */
 void deleg_count_overflow(const struct deleg *d, enum deleg_overflow cause);
@@ -107,6 +110,7 @@ struct deleg_type_stats {
 	uint64_t outstanding, being_recalled, granted, revoked;
 	uint64_t refused[DELEG_REFUSALS];
 	uint64_t recalled[RECALL_REASONS];
+	uint64_t late_returns;
 	struct histogram_values recall_ms;
 };
 
@@ -115,7 +119,6 @@ struct deleg_stats {
 	uint64_t queued[CHANGE_KINDS], entries[CHANGE_KINDS];
 	uint64_t encodings;
 	uint64_t overflows[DELEG_OVERFLOWS];
-	uint64_t late_returns;
 	struct histogram_values batch_events, sent_ms, answered_ms;
 };
 void deleg_stats_read(struct state *s, struct deleg_stats *ret);
