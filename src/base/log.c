@@ -89,22 +89,30 @@ static bool limit_allows(struct log_limit *limit, uint64_t interval_ms)
 		&limit->next_ms, &next, now_ms + interval_ms);
 }
 
+bool log_limit_pass(
+	struct log_limit *limit, uint64_t interval_ms, unsigned *left_out)
+{
+	if (!limit_allows(limit, interval_ms)) {
+		atomic_fetch_add(&limit->dropped, 1);
+		return false;
+	}
+	*left_out = atomic_exchange(&limit->dropped, 0);
+	return true;
+}
+
 void log_write_limited(struct log_limit *limit, uint64_t interval_ms,
 	enum log_level level, const char *format, ...)
 {
-	unsigned dropped;
+	unsigned left_out;
 	va_list args;
 
-	if (level > log_threshold)
+	if (level > log_threshold ||
+		!log_limit_pass(limit, interval_ms, &left_out))
 		return;
-	if (!limit_allows(limit, interval_ms)) {
-		atomic_fetch_add(&limit->dropped, 1);
-		return;
-	}
 	va_start(args, format);
 	log_line(level, format, args);
 	va_end(args);
-	dropped = atomic_exchange(&limit->dropped, 0);
-	if (dropped)
-		log_write(level, "previous message repeated times=%u", dropped);
+	if (left_out)
+		log_write(level, "messages like this one left out times=%u",
+			left_out);
 }

@@ -9,6 +9,7 @@
 #define BASE_LOG_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 enum log_level { LOG_LVL_ERROR, LOG_LVL_WARN, LOG_LVL_INFO, LOG_LVL_DEBUG };
@@ -29,6 +30,13 @@ struct log_limit {
 	_Atomic uint64_t next_ms;
 	atomic_uint dropped;
 };
+
+/*
+ * For who writes the line himself: may he, if it is one in @interval_ms? Then
+ * *@left_out is how many might not since the last.
+ */
+bool log_limit_pass(
+	struct log_limit *limit, uint64_t interval_ms, unsigned *left_out);
 
 __attribute__((format(printf, 4, 5))) void log_write_limited(
 	struct log_limit *limit, uint64_t interval_ms, enum log_level level,

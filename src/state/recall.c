@@ -126,6 +126,31 @@ void recall_start(struct deleg *d, enum recall_reason reason)
 	batch_kick(s); /* what is queued goes at once, too */
 }
 
+/* ---- in the log ---- */
+
+#define LOG_LINE_MS 1000
+
+/*
+ * Each reason has a line a second and says how many it left out; those stand
+ * there with everything else at the level of debugging.
+ */
+static void log_by_reason(struct log_limit *limits, enum log_level level,
+	const char *what, const struct deleg *d)
+{
+	unsigned left_out = 0;
+	struct fileid id;
+
+	if (!log_limit_pass(&limits[d->recall_reason], LOG_LINE_MS, &left_out))
+		level = LOG_LVL_DEBUG;
+	node_copy_id(d->sid.node, &id);
+	log_write(level,
+		"delegation %s client=%llx type=%s reason=%s id=%s left_out=%u",
+		what, (unsigned long long)d->sid.client->id,
+		deleg_type_name(deleg_type(d)),
+		recall_reason_name(d->recall_reason), fileid_text(&id).s,
+		left_out);
+}
+
 /* ---- sending ---- */
 
 static struct deleg *pop_unsent(struct deleg_books *b)
@@ -148,14 +173,11 @@ void recall_kick(struct state *s)
 {
 	struct deleg_books *b = state_deleg_books(s);
 	const struct state_ops *ops = &state_get_config(s)->ops;
+	static struct log_limit limits[RECALL_REASONS];
 	struct deleg *d;
 
 	while ((d = pop_unsent(b))) {
-		log_limited(LOG_LVL_INFO, 1000,
-			"delegation recalled client=%llx type=%s reason=%s",
-			(unsigned long long)d->sid.client->id,
-			d->is_dir ? "directory" : "file",
-			recall_reason_name(d->recall_reason));
+		log_by_reason(limits, LOG_LVL_INFO, "recalled", d);
 		ops->send_recall(ops->ctx, d);
 	}
 }
@@ -223,13 +245,11 @@ void recall_expire(struct state *s)
 {
 	struct deleg_books *b = state_deleg_books(s);
 	uint64_t now = books_now_ms(b);
+	static struct log_limit limits[RECALL_REASONS];
 	struct deleg *d;
 
 	while ((d = find_overdue(b, now))) {
-		log_limited(LOG_LVL_WARN, 1000,
-			"delegation revoked client=%llx reason=%s",
-			(unsigned long long)d->sid.client->id,
-			recall_reason_name(d->recall_reason));
+		log_by_reason(limits, LOG_LVL_WARN, "revoked", d);
 		deleg_revoke(d, STATEID_REVOKED, true);
 		deleg_put(d);
 	}

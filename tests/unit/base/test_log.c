@@ -88,6 +88,24 @@ static void a_limited_line_comes_once(void **state)
 	assert_null(strstr(text, "n=1"));
 }
 
+static void what_a_limit_left_out_is_counted(void **state)
+{
+	struct log_limit limit = {0};
+	unsigned left_out = 7;
+
+	assert_true(log_limit_pass(&limit, 60000, &left_out));
+	assert_int_equal(left_out, 0);
+	for (int i = 0; i < 3; i++)
+		assert_false(log_limit_pass(&limit, 60000, &left_out));
+	assert_int_equal(left_out, 0);
+	limit.next_ms = 0; /* a minute later */
+	assert_true(log_limit_pass(&limit, 60000, &left_out));
+	assert_int_equal(left_out, 3);
+	limit.next_ms = 0;
+	assert_true(log_limit_pass(&limit, 60000, &left_out));
+	assert_int_equal(left_out, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -96,6 +114,7 @@ int main(void)
 		cmocka_unit_test(control_characters_are_masked),
 		cmocka_unit_test(a_long_line_is_cut_and_ends),
 		cmocka_unit_test(a_limited_line_comes_once),
+		cmocka_unit_test(what_a_limit_left_out_is_counted),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

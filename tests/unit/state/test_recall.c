@@ -2,8 +2,11 @@
 /* Recalls, from the decision to the return or the revocation. */
 #include "stage.h"
 
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "base/log.h"
 #include "state/policy_recall.h"
 
 struct one {
@@ -51,6 +54,62 @@ static void pass_alive(struct one *t, uint64_t ms)
 		client_renew(t->other);
 		stage_pass(&t->st, step);
 	}
+}
+
+/* What was logged at @level while @act ran. */
+static void read_log(char *text, size_t size, enum log_level level,
+	void (*act)(struct one *t), struct one *t)
+{
+	FILE *log = tmpfile();
+	size_t n;
+
+	assert_non_null(log);
+	log_setup(fileno(log), level);
+	act(t);
+	log_setup(STDERR_FILENO, LOG_LVL_INFO);
+	rewind(log);
+	n = fread(text, 1, size - 1, log);
+	text[n] = 0;
+	fclose(log);
+}
+
+static unsigned count_of(const char *text, const char *what)
+{
+	unsigned n = 0;
+
+	for (; (text = strstr(text, what)); text++)
+		n++;
+	return n;
+}
+
+static void recall_some(struct one *t)
+{
+	for (unsigned dir = 10; dir < 14; dir++) {
+		struct deleg *d = stage_grant(&t->st, t->c, dir, ASK_ALL);
+
+		recall_start(
+			d, dir == 13 ? RECALL_PERMISSION : RECALL_RESOURCE);
+		deleg_put(d);
+	}
+}
+
+/* However many there are, the log tells each reason, and of which directory. */
+static void dd16_each_reason_has_its_line_in_the_log(void **state)
+{
+	struct fileid first = stage_dir(10), other = stage_dir(13);
+	char text[8192], id[sizeof(struct fileid_text) + 32];
+	struct one t;
+
+	begin(&t, ASK_ALL);
+	read_log(text, sizeof(text), LOG_LVL_INFO, recall_some, &t);
+	assert_int_equal(count_of(text, "delegation recalled client="), 2);
+	assert_int_equal(count_of(text, "reason=resource"), 1);
+	assert_int_equal(count_of(text, "reason=permission"), 1);
+	snprintf(id, sizeof(id), "resource id=%s ", fileid_text(&first).s);
+	assert_int_equal(count_of(text, id), 1);
+	snprintf(id, sizeof(id), "permission id=%s ", fileid_text(&other).s);
+	assert_int_equal(count_of(text, id), 1);
+	end(&t);
 }
 
 static void dd14_revoked_after_a_lease(void **state)
@@ -298,6 +357,7 @@ static void dd13_end_of_client_with_a_revoked_one(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(dd16_each_reason_has_its_line_in_the_log),
 		cmocka_unit_test(dd14_revoked_after_a_lease),
 		cmocka_unit_test(dd14_free_stateid_of_a_live_one),
 		cmocka_unit_test(test_sent_again_until_it_arrives),
