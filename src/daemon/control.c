@@ -38,6 +38,7 @@ struct peer {
 
 struct control {
 	struct control_source source;
+	struct control_disks disks;
 	int dir_fd; /* of the socket's directory, ours */
 	int listen_fd, stop_fd;
 	pthread_t thread;
@@ -342,6 +343,7 @@ static void control_free(struct control *c)
 		close(c->stop_fd);
 	if (c->dir_fd >= 0)
 		close(c->dir_fd);
+	control_disks_fini(&c->disks);
 	free(c);
 }
 
@@ -366,6 +368,8 @@ int control_start(
 	if (!c)
 		return -ENOMEM;
 	c->source = *source;
+	c->source.disks = &c->disks;
+	control_disks_init(&c->disks);
 	c->dir_fd = c->listen_fd = c->stop_fd = -1;
 	for (int i = 0; i < PEERS_MAX; i++)
 		c->peers[i].fd = -1;

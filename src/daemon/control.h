@@ -21,6 +21,7 @@ struct control;
 struct control_source {
 	struct metrics_source metrics; /* with the server itself */
 	const char *address;           /* where it serves, for people */
+	struct control_disks *disks;   /* control_start() has its own */
 };
 
 /*

@@ -1,16 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-#include <errno.h>
 #include <inttypes.h>
-#include <limits.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "daemon/control_verb.h"
-#include "nfs/fh.h"
 #include "state/inspect.h"
-#include "vocab/cred.h"
 
 /* ---- values ---- */
 
@@ -182,63 +178,4 @@ void control_who_fini(struct control_who *who)
 	for (size_t i = 0; i < who->count; i++)
 		client_put(who->client[i]);
 	free(who->client);
-}
-
-/* ---- paths ---- */
-
-bool control_path_of_fh(struct nfs_server *server, const uint8_t *fh,
-	size_t fh_len, char *buf, size_t size)
-{
-	const struct xdr_opaque wire = xdr_opaque_from(fh, fh_len);
-	char below[PATH_MAX];
-	const char *above;
-	struct fh found;
-
-	if (fh_decode(server, &wire, &found) != NFS4_OK ||
-		store_path(found.export->store, &found.id, below,
-			sizeof(below)) < 0)
-		return false;
-	above = found.export->path;
-	if (strcmp(above, "/") == 0)
-		above = ""; /* it is the root */
-	else if (strcmp(below, "/") == 0)
-		below[0] = '\0';
-	return snprintf(buf, size, "%s%s", above, below) < (int)size;
-}
-
-/* The next name of *@path, which moves behind it; false: there is none. */
-static bool next_name(const char **path, struct name *ret)
-{
-	const char *at = *path + strspn(*path, "/");
-
-	*ret = (struct name){.data = at, .len = strcspn(at, "/")};
-	*path = at + ret->len;
-	return ret->len > 0;
-}
-
-/* What store_lookup() takes for a name: no steps to the side or up. */
-static bool is_plain(struct name name)
-{
-	return name.len <= NAME_LEN_MAX &&
-		!name_equal(name, name_from_str(".")) &&
-		!name_equal(name, name_from_str(".."));
-}
-
-int control_find_dir(
-	struct nfs_server *server, const char *path, struct fileid *ret)
-{
-	struct exports *exports = &server->exports;
-	struct export *export = exports_root(exports);
-	struct name name;
-	int err = path[0] == '/' ? 0 : -EINVAL;
-
-	*ret = export->root;
-	while (!err && next_name(&path, &name)) {
-		err = is_plain(name) ? store_lookup(export->store, &cred_server,
-					       ret, name, ret)
-				     : -EINVAL;
-		if (!err)
-			exports_cross(exports, &export, ret);
-	}
-	return err;
 }

@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /* herald delegations: one object each, however many there are. */
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "daemon/control_verb.h"
 #include "state/inspect.h"
 
-#define AT_ONCE 64
+#define AT_ONCE CONTROL_PATHS_MAX
 
 struct delegations_job {
 	struct control_job job;
-	struct nfs_server *server;
+	const struct control_source *source;
 	struct control_who who;
 	bool all_types;
 	enum deleg_type type;
@@ -60,17 +59,8 @@ static void set_state(json_t *object, struct deleg *d)
 		object, "recalled_s", control_number(view.recalled_ms / 1000));
 }
 
-static void set_path(
-	json_t *object, struct nfs_server *server, const struct deleg *d)
-{
-	char path[PATH_MAX];
-
-	if (control_path_of_fh(server, d->fh, d->fh_len, path, sizeof(path)))
-		control_set_bytes(object, "path", path, strlen(path));
-	control_set_hex(object, "filehandle", d->fh, d->fh_len);
-}
-
-static json_t *describe(struct nfs_server *server, struct deleg *d)
+/* @path: NULL when it is not known. */
+static json_t *describe(struct deleg *d, const char *path)
 {
 	json_t *object = json_object();
 
@@ -79,7 +69,9 @@ static json_t *describe(struct nfs_server *server, struct deleg *d)
 	json_object_set_new(
 		object, "type", json_string(deleg_type_name(deleg_type(d))));
 	control_set_client(object, d->sid.client);
-	set_path(object, server, d);
+	if (path)
+		control_set_bytes(object, "path", path, strlen(path));
+	control_set_hex(object, "filehandle", d->fh, d->fh_len);
 	json_object_set_new(object, "kinds", kinds_of(d));
 	set_state(object, d);
 	return object;
@@ -91,23 +83,46 @@ static bool is_wanted(const struct delegations_job *j, const struct deleg *d)
 		control_who_is(&j->who, d->sid.client);
 }
 
-static bool step(struct control_job *job, struct control_out *out)
+/* The next ones that are wanted, with references; *@end: there are no more. */
+static size_t take_some(
+	struct delegations_job *j, struct deleg *ds[AT_ONCE], bool *end)
 {
-	struct delegations_job *j =
-		container_of(job, struct delegations_job, job);
+	size_t count = 0;
 	struct deleg *d;
 
 	for (int i = 0; i < AT_ONCE; i++) {
 		d = deleg_walk_next(&j->walk);
-		if (!d) {
-			out->failed |= j->walk.failed;
-			return false;
-		}
+		*end = !d;
+		if (!d)
+			break;
 		if (is_wanted(j, d))
-			control_put(out, describe(j->server, d));
-		deleg_put(d);
+			ds[count++] = d;
+		else
+			deleg_put(d);
 	}
-	return true;
+	return count;
+}
+
+static bool step(struct control_job *job, struct control_out *out)
+{
+	struct delegations_job *j =
+		container_of(job, struct delegations_job, job);
+	struct xdr_opaque handles[AT_ONCE];
+	struct deleg *ds[AT_ONCE];
+	char *paths[AT_ONCE];
+	bool end;
+	size_t count = take_some(j, ds, &end);
+
+	for (size_t i = 0; i < count; i++)
+		handles[i] = xdr_opaque_from(ds[i]->fh, ds[i]->fh_len);
+	control_find_paths(j->source, handles, count, paths);
+	for (size_t i = 0; i < count; i++) {
+		control_put(out, describe(ds[i], paths[i]));
+		free(paths[i]);
+		deleg_put(ds[i]);
+	}
+	out->failed |= end && j->walk.failed;
+	return !end;
 }
 
 static void delegations_free(struct control_job *job)
@@ -151,7 +166,7 @@ static struct control_job *begin(const struct control_source *source,
 		return NULL;
 	}
 	j->job = (struct control_job){.step = step, .free = delegations_free};
-	j->server = source->metrics.server;
+	j->source = source;
 	deleg_walk_init(&j->walk, s);
 	return &j->job;
 }

@@ -63,23 +63,35 @@ static struct control_job *begin_one(
 
 /* ---- all of a directory ---- */
 
-static struct control_job *begin_dir(
-	struct nfs_server *server, const char *path, const char **why)
+static const char *why_not(int err)
 {
+	switch (err) {
+	case -ENOENT:
+	case -ENOTDIR:
+		return "there is no such directory";
+	case -EINVAL:
+		return "a path begins with a slash and has no dots in it";
+	case -ETIMEDOUT:
+		return "the file system there does not answer; a delegation "
+		       "can be named instead";
+	default:
+		return strerror(-err);
+	}
+}
+
+static struct control_job *begin_dir(
+	const struct control_source *source, const char *path, const char **why)
+{
+	struct state *s = source->metrics.server->state;
 	struct fileid dir;
-	int err = control_find_dir(server, path, &dir);
+	int err = control_find_dir(source, path, &dir);
 
 	if (err) {
-		*why = err == -ENOENT || err == -ENOTDIR
-			? "there is no such directory"
-			: err == -EINVAL
-			? "a path begins with a slash and has no dots in it"
-			: strerror(-err);
+		*why = why_not(err);
 		return NULL;
 	}
 	return control_single(
-		describe(dirdeleg_recall(server->state, &dir, RECALL_ADMIN)),
-		why);
+		describe(dirdeleg_recall(s, &dir, RECALL_ADMIN)), why);
 }
 
 /* ---- all of a client ---- */
@@ -137,19 +149,18 @@ static struct control_job *begin_client(
 static struct control_job *begin(const struct control_source *source,
 	const json_t *request, const char **why)
 {
-	struct nfs_server *server = source->metrics.server;
+	struct state *s = source->metrics.server->state;
 	const json_t *one = json_object_get(request, "delegation");
 	const json_t *dir = json_object_get(request, "directory");
 	const json_t *client = json_object_get(request, "client");
 
 	if (!!one + !!dir + !!client == 1) {
 		if (json_is_string(one))
-			return begin_one(
-				server->state, json_string_value(one), why);
+			return begin_one(s, json_string_value(one), why);
 		if (json_is_string(dir))
-			return begin_dir(server, json_string_value(dir), why);
+			return begin_dir(source, json_string_value(dir), why);
 		if (client)
-			return begin_client(server->state, request, why);
+			return begin_client(s, request, why);
 	}
 	*why = "one of \"delegation\", \"directory\" and \"client\" is needed";
 	return NULL;

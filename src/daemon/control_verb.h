@@ -12,6 +12,7 @@
 #include <stddef.h>
 
 #include "daemon/control.h"
+#include "daemon/control_disk.h"
 #include "state/client.h"
 #include "state/deleg.h"
 
@@ -85,15 +86,20 @@ bool control_who_init(struct control_who *who, struct state *s,
 bool control_who_is(const struct control_who *who, const struct client *c);
 void control_who_fini(struct control_who *who);
 
-/*
- * The path of a filehandle, as clients see it from the server's root. False
- * when it has none any more.
- */
-bool control_path_of_fh(struct nfs_server *server, const uint8_t *fh,
-	size_t fh_len, char *buf, size_t size);
+/* ---- control_path.c ---- */
 
-/* The directory at such a path. 0 or -errno. */
-int control_find_dir(
-	struct nfs_server *server, const char *path, struct fileid *ret);
+#define CONTROL_PATHS_MAX 64
+
+/*
+ * The paths of @count filehandles (CONTROL_PATHS_MAX at most), as clients see
+ * them from the server's root, for the caller to free; NULL: it has none any
+ * more, or its disk does not answer.
+ */
+void control_find_paths(const struct control_source *source,
+	const struct xdr_opaque *handles, size_t count, char **paths);
+
+/* The directory at such a path. 0 or -errno; -ETIMEDOUT: it hangs. */
+int control_find_dir(const struct control_source *source, const char *path,
+	struct fileid *ret);
 
 #endif

@@ -45,19 +45,24 @@ static int use_rule(struct fault_rule *r)
 	return -error;
 }
 
-/* Every call comes through here first: 0, or what it is to return. */
-static int enter(struct fault *f, enum store_call call)
+static void hang_locked(struct fault *f)
 {
-	uint64_t releases;
-	int err;
+	uint64_t releases = f->releases;
 
-	scope_lock(&f->lock);
-	f->counts[call]++;
-	releases = f->releases;
 	f->waiting++;
 	while (f->hang && f->releases == releases)
 		cond_wait(&f->released, &f->lock);
 	f->waiting--;
+}
+
+/* Every call comes through here first: 0, or what it is to return. */
+static int enter(struct fault *f, enum store_call call)
+{
+	int err;
+
+	scope_lock(&f->lock);
+	f->counts[call]++;
+	hang_locked(f);
 	err = use_rule(&f->rules[call]);
 	return err ? err : use_rule(&f->rules[FAULT_ALL]);
 }
@@ -162,9 +167,12 @@ static int fault_lookup_parent(struct store *s, const struct cred *cred,
 static int fault_path(
 	struct store *s, const struct fileid *dir, char *buf, size_t size)
 {
-	struct store *below = fault_of(s)->below;
+	struct fault *f = fault_of(s);
 
-	return store_path(below, dir, buf, size);
+	lock_acquire(&f->lock);
+	hang_locked(f);
+	lock_release(&f->lock);
+	return store_path(f->below, dir, buf, size);
 }
 
 static int fault_readlink(struct store *s, const struct cred *cred,

@@ -19,6 +19,7 @@
 #include "nfs/fh.h"
 #include "state/dirdeleg.h"
 #include "state/inspect.h"
+#include "store/fault.h"
 #include "testserver.h"
 #include "vocab/cred.h"
 
@@ -505,6 +506,53 @@ static void test_stopped_in_the_middle(void **state)
 	close(fd);
 }
 
+/* ---- a disk that hangs ---- */
+
+/* What is known without it is told; one question is out, and no more. */
+static void test_a_disk_that_hangs(void **state)
+{
+	static const char list[] = "{\"command\":\"delegations\"}\n";
+	struct site *site = *state;
+	struct store *store = site->ts.store;
+	struct fileid id = make_dir(site, "a");
+	bool told = false;
+	json_t *d;
+
+	grant(site, &id);
+	fault_hang(store);
+	for (int i = 0; i < 3; i++) {
+		d = ask(site, list);
+		assert_null(json_object_get(d, "path"));
+		assert_string_equal(text_at(d, "state"), "active");
+		json_decref(d);
+		json_decref(ask(site, "{\"command\":\"status\"}\n"));
+		assert_error(site,
+			"{\"command\":\"recall\",\"directory\":\"/a\"}\n");
+		assert_int_equal(fault_waiting(store), 1);
+	}
+	fault_release(store);
+	for (int i = 0; i < 1000 && !told; i++) {
+		d = ask(site, list);
+		told = strcmp(text_at(d, "path"), "/a") == 0;
+		json_decref(d);
+	}
+	assert_true(told);
+}
+
+static void test_stopped_while_a_disk_hangs(void **state)
+{
+	struct site *site = *state;
+	struct fileid id = make_dir(site, "a");
+
+	grant(site, &id);
+	fault_hang(site->ts.store);
+	json_decref(ask(site, "{\"command\":\"delegations\"}\n"));
+	assert_int_equal(fault_waiting(site->ts.store), 1);
+	control_stop(site->control);
+	site->control = NULL;
+	fault_release(site->ts.store);
+}
+
 /* What a server that was killed left behind is replaced. */
 static void test_an_old_socket(void **state)
 {
@@ -539,6 +587,8 @@ int main(void)
 		TEST(test_too_many),
 		TEST(test_a_slow_reader),
 		TEST(test_stopped_in_the_middle),
+		TEST(test_a_disk_that_hangs),
+		TEST(test_stopped_while_a_disk_hangs),
 		TEST(test_an_old_socket),
 	};
 
