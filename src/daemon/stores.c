@@ -15,13 +15,14 @@ static int open_store(struct stores *s, const struct export_settings *e,
 	char why[WHY_SIZE] = "";
 	struct store *store;
 
+	s->exports[s->count] = config_export_options(e);
 	options.path = e->path;
+	options.read_only = s->exports[s->count].read_only;
 	store = posix_new(&options, why, sizeof(why));
 	if (!store) {
 		log_error("cannot export path=%s: %s", e->path, why);
 		return -EINVAL;
 	}
-	s->exports[s->count] = config_export_options(e);
 	s->exports[s->count].store = store;
 	s->list[s->count++] = store;
 	log_info("exporting path=%s pseudo=%s", e->path, e->pseudo);

@@ -225,7 +225,7 @@ struct store *posix_new(
 	p->outer_fd = -1;
 	p->root_fd = -1;
 	umask(0); /* modes are the clients' */
-	if (posix_start(p, options->path, why, why_size) != 0) {
+	if (posix_start(p, options, why, why_size) != 0) {
 		posix_free(&p->store);
 		return NULL;
 	}

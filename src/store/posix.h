@@ -42,6 +42,11 @@ struct posix_options {
 	 * work uses up to six of them, and up to four more.
 	 */
 	unsigned max_fds;
+	/*
+	 * Nothing is written here, not even access times: where the store has
+	 * a mount of its own, the kernel sees to that.
+	 */
+	bool read_only;
 	struct posix_watch_options watch;
 };
 

@@ -81,8 +81,9 @@ struct fd_path {
 
 struct fd_path fd_path_of(int fd);
 
-/* posix_start.c: fill in @p for @path, or -errno with a sentence in @why. */
-int posix_start(struct posix *p, const char *path, char *why, size_t why_size);
+/* posix_start.c: fill in @p, or -errno with a sentence in @why. */
+int posix_start(struct posix *p, const struct posix_options *options, char *why,
+	size_t why_size);
 
 /*
  * posix_id.c: the fileid of a kernel handle, also one that fanotify reports;

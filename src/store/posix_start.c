@@ -284,9 +284,23 @@ static bool links_are_guarded(void)
 	return fd >= 0 && read(fd, &digit, 1) == 1 && digit == '1';
 }
 
-int posix_start(struct posix *p, const char *path, char *why, size_t why_size)
+/* Last, since looking for the largest file writes. */
+static int make_read_only(const struct posix *p, const struct excuse *x)
+{
+	struct mount_attr attr = {.attr_set = MOUNT_ATTR_RDONLY};
+
+	if (!p->cloned ||
+		mount_setattr(p->tree_fd, "", AT_EMPTY_PATH, &attr,
+			sizeof(attr)) == 0)
+		return 0;
+	return refuse(x, -errno, "cannot make a mount read-only: %m");
+}
+
+int posix_start(struct posix *p, const struct posix_options *options, char *why,
+	size_t why_size)
 {
 	const struct excuse x = {why, why_size};
+	const char *path = options->path;
 	int err;
 
 	p->can_switch = caller_can_switch();
@@ -310,5 +324,5 @@ int posix_start(struct posix *p, const char *path, char *why, size_t why_size)
 	find_xattrs(p);
 	p->guards_links = links_are_guarded();
 	p->max_file_size = find_max_file_size(p->root_fd);
-	return 0;
+	return options->read_only ? make_read_only(p, &x) : 0;
 }

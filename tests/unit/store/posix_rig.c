@@ -61,6 +61,7 @@ void rig_start(struct posix_rig *r)
 		.path = r->export,
 		.clock = &r->clock,
 		.max_fds = r->max_fds,
+		.read_only = r->read_only,
 		.watch = r->watch,
 	};
 	char why[256] = "";

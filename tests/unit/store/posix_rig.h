@@ -23,6 +23,7 @@ struct posix_rig {
 	char export[160]; /* below it: the store's root, mode 01777 */
 	unsigned max_fds; /* set before rig_start() to have another budget */
 	size_t index_budget;
+	bool read_only;                   /* likewise */
 	struct posix_watch_options watch; /* likewise */
 	struct clock clock;
 	struct dirindex *index;

@@ -257,6 +257,53 @@ static void test_foreign_fileids_are_stale(void **state)
 	assert_int_equal(store_getattr(rig.store, &id, &attr), -ESTALE);
 }
 
+static int setup_read_only(void **state)
+{
+	int fd;
+
+	rig_init(&rig);
+	fd = open(rig_path(&rig, "f"), O_CREAT | O_WRONLY, 0666);
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, "text", 4), 4);
+	close(fd);
+	rig.read_only = true;
+	rig_start(&rig);
+	return 0;
+}
+
+/* Whatever an operation forgets to ask, and whoever wants it. */
+static void test_read_only_export(void **state)
+{
+	const struct setattr empty = {.mask = SETATTR_SIZE};
+	const struct setattr for_all = {.mask = SETATTR_MODE, .mode = 0777};
+	const struct store_new new = {.type = OBJECT_FILE};
+	struct fileid id = rig_lookup(&rig, &rig.root, "f"), made;
+	struct dir_change change = {0};
+	struct name f = name_from_str("f");
+	struct store *s = rig.store;
+
+	assert_int_equal(
+		rig_write(&rig, &cred_server, &id, STORE_IO_OPENED, "x"),
+		-EROFS);
+	assert_int_equal(
+		store_setattr(s, &cred_server, &id, STORE_IO_OPENED, &empty),
+		-EROFS);
+	assert_int_equal(
+		store_setattr(s, &cred_server, &id, STORE_IO_CHECK, &for_all),
+		-EROFS);
+	assert_int_equal(
+		store_xattr_set(s, &cred_server, &id, f, "x", 1, XATTR_EITHER),
+		-EROFS);
+	assert_int_equal(store_create(s, &cred_server, &rig.root,
+				 name_from_str("g"), &new, &made, &change),
+		-EROFS);
+	assert_int_equal(
+		store_remove(s, &cred_server, &rig.root, f, &change), -EROFS);
+	assert_int_equal(rig_attr(&rig, &id).size, 4);
+	/* That of the host it is not. */
+	assert_int_equal(unlink(rig_path(&rig, "f")), 0);
+}
+
 #define TEST(f)                                                             \
 	cmocka_unit_test_setup_teardown(f, setup_cloned, teardown),         \
 	{                                                                   \
@@ -274,6 +321,8 @@ int main(void)
 		TEST(test_submount_is_invisible),
 		TEST(test_covered_directory),
 		TEST(test_foreign_fileids_are_stale),
+		cmocka_unit_test_setup_teardown(
+			test_read_only_export, setup_read_only, teardown),
 	};
 
 	rig_need_root();
