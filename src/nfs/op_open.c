@@ -338,6 +338,16 @@ static nfsstat4 grant_on_node(struct open_job *job)
 	return status;
 }
 
+/* What GUARDED4 has made would be in its way when it comes again. */
+static nfsstat4 no_second_try(const struct open_job *job, nfsstat4 status)
+{
+	bool guarded = job->args->openhow.how.mode == GUARDED4;
+
+	if (status == NFS4ERR_DELAY && job->is_maker && guarded)
+		return NFS4ERR_IO;
+	return status;
+}
+
 /* File delegations are not given yet; who asked is told why not (18.16.3). */
 static void answer_delegation(struct open_job *job)
 {
@@ -391,7 +401,7 @@ nfsstat4 op_open(struct compound *c, const nfs_argop4 *arg, nfs_resop4 *res)
 		status = grant_on_node(&job);
 	drop_pin(&job);
 	if (status != NFS4_OK)
-		return status;
+		return no_second_try(&job, status);
 	job.ok->rflags = OPEN4_RESULT_LOCKTYPE_POSIX;
 	answer_delegation(&job);
 	compound_set_fh(c, c->fh.export, &job.file);
