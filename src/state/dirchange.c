@@ -8,6 +8,7 @@
 #include "state/changeattr.h"
 #include "state/childattr.h"
 #include "state/dirchange_private.h"
+#include "state/dirdeleg.h"
 #include "state/dirholder.h"
 #include "state/dirside.h"
 #include "state/policy_recall.h"
@@ -347,6 +348,40 @@ static void end_victims_holders(struct node *n)
 	}
 }
 
+static void spare_victim(struct dirchange *dc)
+{
+	lock_acquire(&dc->victim->lock);
+	dc->victim->dying = false;
+	lock_release(&dc->victim->lock);
+	dc->victim_dying = false;
+}
+
+/* What lost its name, as far as the store knows: else empty; NULL: nothing. */
+static const struct fileid *removed_by(const struct dir_change *c)
+{
+	if (c->has_overwritten)
+		return &c->overwritten.child;
+	return c->kind == CHANGE_REMOVE_ENTRY ? &c->entry.child : NULL;
+}
+
+/*
+ * Others may have moved it away since it was looked at, and another directory
+ * to its place: then that one is gone, and nobody was asked.
+ */
+static void end_victim(struct dirchange *dc, const struct fileid *removed)
+{
+	struct fileid id;
+
+	node_copy_id(dc->victim, &id);
+	if (removed && (removed->len == 0 || fileid_equal(removed, &id))) {
+		end_victims_holders(dc->victim);
+		return;
+	}
+	spare_victim(dc);
+	if (removed)
+		dirdeleg_recall(dc->state, removed, RECALL_DIRECTORY_REMOVED);
+}
+
 void dirchange_commit(struct dirchange *dc, struct dir_change *change[2],
 	const int64_t ctime_ns[2])
 {
@@ -359,19 +394,15 @@ void dirchange_commit(struct dirchange *dc, struct dir_change *change[2],
 	dc->admitted = false;
 	leave(dc);
 	if (dc->victim_dying)
-		end_victims_holders(dc->victim);
+		end_victim(dc, removed_by(change[dc->dir[1] ? 1 : 0]));
 	put_nodes(dc);
 	kick(dc->state, dc->held);
 }
 
 void dirchange_abort(struct dirchange *dc)
 {
-	if (dc->victim_dying) {
-		lock_acquire(&dc->victim->lock);
-		dc->victim->dying = false;
-		lock_release(&dc->victim->lock);
-		dc->victim_dying = false;
-	}
+	if (dc->victim_dying)
+		spare_victim(dc);
 	for (int i = 0; dc->admitted && i < 2 && dc->dir[i]; i++)
 		changeattr_abort_node(dc->dir[i]);
 	dc->admitted = false;

@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What others do between the dry check of a change and the change itself:
+ * another directory than the one that was looked at was removed, and the
+ * remover's own delegation of the first ended without a word; and a RENAME that
+ * they had made into nothing was told all the same.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "ask.h"
+#include "rig.h"
+#include "state/deleg.h"
+#include "store/memory_foreign.h"
+
+struct scene {
+	struct rig r;
+	struct peer p, other;
+	struct fileid dir;
+};
+
+/* ---- a store where others are quick ---- */
+
+static const struct store_ops *plain;
+static struct store_ops quick;
+static struct fileid where;
+static void (*deed)(struct store *s);
+
+static void do_once(struct store *s)
+{
+	void (*it)(struct store * s) = deed;
+
+	deed = NULL;
+	if (it)
+		it(s);
+}
+
+static int check_remove(struct store *s, const struct cred *cred,
+	const struct fileid *dir, struct name name, struct fileid *victim,
+	struct attr *attr)
+{
+	int err = plain->check_remove(s, cred, dir, name, victim, attr);
+
+	do_once(s);
+	return err;
+}
+
+static int check_rename(struct store *s, const struct cred *cred,
+	const struct fileid *from_dir, struct name from,
+	const struct fileid *to_dir, struct name to,
+	struct store_rename_plan *plan)
+{
+	int err =
+		plain->check_rename(s, cred, from_dir, from, to_dir, to, plan);
+
+	do_once(s);
+	return err;
+}
+
+static struct name n(const char *text)
+{
+	return name_from_str(text);
+}
+
+static void move(struct store *s, const char *from, const char *to)
+{
+	assert_int_equal(
+		memory_foreign_rename(s, &where, n(from), &where, n(to)), 0);
+}
+
+static void begin(struct scene *s)
+{
+	rig_init(&s->r, NULL);
+	where = s->dir = rig_make(&s->r, "dir", OBJECT_DIR, 0777);
+	plain = s->r.below->ops;
+	quick = *plain;
+	quick.check_remove = check_remove;
+	quick.check_rename = check_rename;
+	s->r.below->ops = &quick;
+	peer_init(&s->p, s->r.server, "p");
+	peer_init(&s->other, s->r.server, "other");
+}
+
+static void end(struct scene *s)
+{
+	peer_fini(&s->p);
+	peer_fini(&s->other);
+	rig_fini(&s->r);
+}
+
+static void make(struct scene *s, const char *name)
+{
+	peer_begin(&s->p);
+	ask_path(&s->p, "dir");
+	ask_create(&s->p, name, NF4DIR);
+	assert_int_equal(peer_call(&s->p), NFS4_OK);
+}
+
+/* ---- removal of another directory ---- */
+
+static void another_in_its_place(struct store *s)
+{
+	move(s, "victim", "saved");
+	move(s, "another", "victim");
+}
+
+static void make_both(struct scene *s, stateid4 *own)
+{
+	begin(s);
+	make(s, "victim");
+	make(s, "another");
+	*own = take_dir_delegation(&s->p, "dir/victim", ENTRIES);
+	take_dir_delegation(&s->other, "dir/another", ENTRIES);
+	deed = another_in_its_place;
+}
+
+static void expect_valid(struct peer *p, stateid4 *sid)
+{
+	peer_begin(p);
+	ask_test_stateid(p, sid);
+	assert_int_equal(peer_call(p), NFS4_OK);
+	assert_int_equal(
+		peer_last(p)
+			->optest_stateid.tsr_resok4.tsr_status_codes.items[0],
+		NFS4_OK);
+}
+
+/* Who holds what is gone must return it; who holds the other keeps it. */
+static void expect_another_gone(struct scene *s, stateid4 *own)
+{
+	struct state_stats stats;
+
+	peer_serve_until(&s->other, &s->other.recalls, 1);
+	state_read_stats(s->r.server->state, &stats);
+	assert_int_equal(stats.recalls_by_reason[RECALL_DIRECTORY_REMOVED], 1);
+	expect_valid(&s->p, own);
+	/* And it may be granted to others. */
+	take_dir_delegation(&s->other, "dir/saved", ENTRIES);
+}
+
+static void another_directory_is_removed(void **state)
+{
+	static struct scene s;
+	stateid4 own;
+
+	make_both(&s, &own);
+	peer_begin(&s.p);
+	ask_path(&s.p, "dir");
+	ask_remove(&s.p, "victim");
+	assert_int_equal(peer_call(&s.p), NFS4_OK);
+	expect_another_gone(&s, &own);
+	end(&s);
+}
+
+static void rename_in_dir(struct scene *s, const char *from, const char *to)
+{
+	struct peer *p = &s->p;
+
+	peer_begin(p);
+	ask_path(p, "dir");
+	peer_add(p, OP_SAVEFH);
+	ask_rename(p, from, to);
+	assert_int_equal(peer_call(p), NFS4_OK);
+}
+
+static void another_directory_is_overwritten(void **state)
+{
+	static struct scene s;
+	stateid4 own;
+
+	make_both(&s, &own);
+	make(&s, "source");
+	rename_in_dir(&s, "source", "victim");
+	expect_another_gone(&s, &own);
+	end(&s);
+}
+
+static void away(struct store *s)
+{
+	move(s, "victim", "saved");
+}
+
+/* Then nothing is overwritten at all. */
+static void the_directory_is_moved_away(void **state)
+{
+	static struct scene s;
+	stateid4 own;
+
+	begin(&s);
+	make(&s, "victim");
+	make(&s, "source");
+	own = take_dir_delegation(&s.p, "dir/victim", ENTRIES);
+	deed = away;
+	rename_in_dir(&s, "source", "victim");
+	expect_valid(&s.p, &own);
+	take_dir_delegation(&s.other, "dir/saved", ENTRIES);
+	end(&s);
+}
+
+/* ---- a RENAME that is none ---- */
+
+static struct fileid source;
+
+static void link_together(struct store *s)
+{
+	move(s, "b", "saved");
+	assert_int_equal(memory_foreign_link(s, &source, &where, n("b")), 0);
+}
+
+static void a_rename_becomes_nothing(void **state)
+{
+	static struct scene s;
+	const RENAME4resok *ok;
+
+	begin(&s);
+	assert_int_equal(memory_foreign_create(s.r.below, &where, n("a"),
+				 OBJECT_FILE, &source),
+		0);
+	assert_int_equal(memory_foreign_create(
+				 s.r.below, &where, n("b"), OBJECT_FILE, NULL),
+		0);
+	take_dir_delegation(&s.other, "dir", ENTRIES);
+	deed = link_together;
+	rename_in_dir(&s, "a", "b");
+	ok = &peer_last(&s.p)->oprename.resok4;
+	assert_int_equal(ok->source_cinfo.before, ok->source_cinfo.after);
+	assert_int_equal(ok->target_cinfo.before, ok->target_cinfo.after);
+	assert_int_equal(peer_serve(&s.other, SILENCE_MS), 0);
+	/* The directory's section is as it was. */
+	rename_in_dir(&s, "a", "c");
+	peer_serve_until(&s.other, &s.other.events, 1);
+	end(&s);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(another_directory_is_removed),
+		cmocka_unit_test(another_directory_is_overwritten),
+		cmocka_unit_test(the_directory_is_moved_away),
+		cmocka_unit_test(a_rename_becomes_nothing),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
