@@ -254,6 +254,7 @@ static nfsstat4 apply_inside(struct name_change *nc, struct dirchange *dc,
 {
 	struct children children;
 	nfsstat4 status = pin_victim(nc, dc);
+	bool changed;
 
 	if (status != NFS4_OK) {
 		dirchange_abort(dc);
@@ -263,8 +264,9 @@ static nfsstat4 apply_inside(struct name_change *nc, struct dirchange *dc,
 		nc->change[i].no_position = !dirchange_is_told(dc, i);
 	children_begin(nc, &children, dc);
 	status = errmap_status(nc->apply(nc));
-	children_end(nc, &children, dc, status == NFS4_OK);
-	if (status == NFS4_OK) {
+	changed = status == NFS4_OK && !nc->nothing;
+	children_end(nc, &children, dc, changed);
+	if (changed) {
 		commit(nc, dc, before);
 		return NFS4_OK;
 	}

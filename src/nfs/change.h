@@ -24,7 +24,10 @@ struct name_change {
 	 */
 	nfsstat4 (*check)(struct name_change *nc, struct dirchange_plan *plan);
 
-	/* The store's change; fills in `change` and `child`. */
+	/*
+	 * The store's change; fills in `change` and `child`, and `nothing` when
+	 * others made it so since the check.
+	 */
 	int (*apply)(struct name_change *nc);
 
 	bool has_victim;

@@ -233,10 +233,9 @@ static int rename_apply(struct name_change *nc)
 {
 	struct rename_change *rc = container_of(nc, struct rename_change, nc);
 
-	bool nothing; /* seen by the check already, unless a stranger did it */
-
 	return store_rename(nc->store, &nc->c->cred, rc->from_dir, rc->from,
-		rc->to_dir, rc->to, &nc->change[0], &nc->change[1], &nothing);
+		rc->to_dir, rc->to, &nc->change[0], &nc->change[1],
+		&nc->nothing);
 }
 
 nfsstat4 op_rename(struct compound *c, const nfs_argop4 *arg, nfs_resop4 *res)
