@@ -116,6 +116,30 @@ static bool read_new_child(struct name_change *nc, struct attr *attr)
 		NFS4_OK;
 }
 
+/*
+ * A file that has several links, or gets its second, is watched itself in the
+ * directories that it is in or comes to. With one it has one name, so that two
+ * of them are enough even if others are about to move it.
+ */
+static void watch_links(struct name_change *nc)
+{
+	struct nfs_server *server = nc->c->server;
+	struct fileid in[2];
+	struct attr attr;
+	int count = 0;
+
+	if (!local_tells_children(server) || nc->child.len == 0 ||
+		nc->child_type == OBJECT_DIR ||
+		store_getattr(nc->store, &nc->child, &attr) < 0)
+		return;
+	if (attr.nlink > 1 || nc->adds_link)
+		local_note_linked(server, nc->dir[dirs_of(nc) - 1], &nc->child);
+	if (attr.nlink == 1 && nc->adds_link)
+		count = childattr_find_dirs(server->state, &nc->child, in, 2);
+	while (count)
+		local_note_linked(server, &in[--count], &nc->child);
+}
+
 /* Of what was made, linked or moved. */
 static const struct change_entry *new_entry(const struct name_change *nc)
 {
@@ -182,6 +206,7 @@ static void children_end(struct name_change *nc, struct children *ch,
 		known = attrs_change_end(&ch->child, changed, &attr);
 	if (changed && is_another(nc)) {
 		nc->child = new_entry(nc)->child;
+		watch_links(nc);
 		known = read_new_child(nc, &attr);
 	} else if (changed && !ch->has_child && attrs_are_wanted(nc, dc)) {
 		known = read_new_child(nc, &attr);
@@ -262,6 +287,7 @@ static nfsstat4 apply_inside(struct name_change *nc, struct dirchange *dc,
 	}
 	for (int i = 0; i < dirs_of(nc); i++)
 		nc->change[i].no_position = !dirchange_is_told(dc, i);
+	watch_links(nc);
 	children_begin(nc, &children, dc);
 	status = errmap_status(nc->apply(nc));
 	changed = status == NFS4_OK && !nc->nothing;

@@ -6,8 +6,10 @@
 
 #include "nfs/attrs.h"
 #include "nfs/export.h"
+#include "nfs/local.h"
 #include "nfs/server.h"
 #include "state/childattr.h"
+#include "state/node.h"
 
 /* One for each directory that is due; it ends when nothing is any more. */
 struct childjob {
@@ -23,11 +25,25 @@ static void end(struct childjob *cj)
 	free(cj);
 }
 
+/* It has other links: what is done by those is to be seen as well. */
+static bool is_news(
+	struct childjob *cj, const struct fileid *id, const struct attr *attr)
+{
+	struct fileid dir;
+
+	if (attr->nlink < 2 || attr->type == OBJECT_DIR)
+		return false;
+	node_copy_id(cj->dir, &dir);
+	return local_note_linked(cj->server, &dir, id);
+}
+
 static int read_child(void *ctx, const struct fileid *id, struct attr *ret)
 {
 	struct childjob *cj = ctx;
 	nfsstat4 status = attrs_read(cj->server, cj->export, id, ret);
 
+	if (status == NFS4_OK && is_news(cj, id, ret))
+		status = attrs_read(cj->server, cj->export, id, ret);
 	if (status == NFS4_OK)
 		return 0;
 	return status == NFS4ERR_STALE ? -ESTALE : -EIO;

@@ -4,12 +4,12 @@
 #include <errno.h>
 
 #include "nfs/compound.h"
+#include "nfs/dirlist.h"
 #include "store/store.h"
 
 struct sample {
 	struct compound *c;
 	struct told *told;
-	uint64_t last; /* cookie */
 	int err;
 };
 
@@ -30,7 +30,6 @@ static bool sample_entry(void *ctx, struct name name, uint64_t cookie)
 				.child = told_child(&child),
 				.cookie = cookie,
 				.type = attr.type});
-	s->last = cookie;
 	return s->err == 0;
 }
 
@@ -38,19 +37,12 @@ int dirsample_fill(void *ctx, struct told *told)
 {
 	struct compound *c = ctx;
 	struct sample s = {.c = c, .told = told};
-	struct store_page page = {.eof = false};
-	int err;
+	uint64_t verifier;
+	int err = dirlist_all(c->fh.export->store, &c->cred, &c->fh.id,
+		sample_entry, &s, &verifier);
 
-	while (!page.eof) {
-		uint64_t from = s.last;
-
-		err = store_readdir(c->fh.export->store, &c->cred, &c->fh.id,
-			from, page.verifier, sample_entry, &s, &page);
-		if (err < 0 || s.err < 0)
-			return err < 0 ? err : s.err;
-		if (!page.eof && s.last == from)
-			return -EAGAIN; /* it was cut short, and so are we */
-	}
-	told->verifier = page.verifier;
+	if (err)
+		return s.err ? s.err : err;
+	told->verifier = verifier;
 	return 0;
 }

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "nfs/export.h"
 #include "nfs/local_dir.h"
+#include "nfs/local_links.h"
 #include "state/changeattr.h"
 #include "state/childattr.h"
 
@@ -183,6 +184,7 @@ static struct local_dir *join(struct nfs_server *server, struct export *export,
 		return NULL;
 	*first = d->holders++ == 0;
 	d->children += children;
+	l->children += children;
 	return d;
 }
 
@@ -190,10 +192,12 @@ static void leave(struct nfs_server *server, struct local_dir *d, bool children)
 {
 	struct local *l = &server->local;
 
-	scope_lock(&l->lock);
-	d->holders--;
+	lock_acquire(&l->lock);
 	d->children -= children;
-	local_dir_drop_locked(l, d);
+	l->children -= children;
+	lock_release(&l->lock);
+	local_links_undo(d);
+	local_dir_put(d);
 }
 
 static void tell_refused(struct nfs_server *server, int err)
@@ -229,6 +233,35 @@ int local_hold(struct nfs_server *server, struct export *export,
 	if (first)
 		local_look_first(d);
 	return 0;
+}
+
+int local_watch_links(struct nfs_server *server, const struct fileid *id)
+{
+	struct local_dir *d = local_dir_get(server, id);
+	int err;
+
+	if (!d)
+		return 0;
+	err = local_links_fill(d);
+	local_dir_put(d);
+	return err;
+}
+
+bool local_tells_children(struct nfs_server *server)
+{
+	return atomic_load_explicit(
+		&server->local.children, memory_order_relaxed);
+}
+
+bool local_note_linked(struct nfs_server *server, const struct fileid *dir,
+	const struct fileid *child)
+{
+	struct local_dir *d = local_dir_get(server, dir);
+	bool fresh = d && local_links_add(d, child);
+
+	if (d)
+		local_dir_put(d);
+	return fresh;
 }
 
 void local_release(

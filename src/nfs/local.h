@@ -28,10 +28,11 @@ struct export;
 
 /* Embedded in the server. */
 struct local {
-	struct lock lock;  /* LOCK_LOCAL: guards what follows */
-	struct htab dirs;  /* struct local_dir by fileid */
-	struct list later; /* those that found no permit */
-	size_t bytes;      /* of names that wait */
+	struct lock lock;          /* LOCK_LOCAL: guards what follows */
+	struct htab dirs;          /* struct local_dir by fileid */
+	struct list later;         /* those that found no permit */
+	size_t bytes;              /* of names that wait */
+	_Atomic uint64_t children; /* delegations with them, of all `dirs` */
 	bool stopping;
 	bool timer_set;
 	struct timer timer; /* for `later` */
@@ -65,6 +66,24 @@ void local_stop(struct nfs_server *server);
  */
 int local_hold(struct nfs_server *server, struct export *export,
 	const struct fileid *id, bool children);
+
+/*
+ * A delegation with children has been granted and is about to be answered:
+ * watch those that have several links (local_links.h). 0; -ENOSPC or another
+ * error: not all can be watched, so it must not be answered. With a permit.
+ */
+int local_watch_links(struct nfs_server *server, const struct fileid *id);
+
+/* Is there any delegation with children? A hint, without a lock. */
+bool local_tells_children(struct nfs_server *server);
+
+/*
+ * @child of @dir has several links, or is about to. True: if that matters to
+ * somebody, it is watched only from now on. With a permit; change sections may
+ * be held.
+ */
+bool local_note_linked(struct nfs_server *server, const struct fileid *dir,
+	const struct fileid *child);
 
 /*
  * Undo it: the delegation was not granted, or has ended; or only for children,

@@ -6,6 +6,7 @@
 
 #include "base/cleanup.h"
 #include "nfs/export.h"
+#include "nfs/local_links.h"
 
 /* Names of one directory that wait; beyond, all of it is compared. */
 #define NAMES_MAX (64u * 1024)
@@ -142,7 +143,30 @@ void local_dir_drop_locked(struct local *l, struct local_dir *d)
 	l->bytes -= d->names.used;
 	local_names_free(&d->names);
 	local_names_free(&d->work);
+	local_links_free(d);
 	free(d);
+}
+
+struct local_dir *local_dir_get(
+	struct nfs_server *server, const struct fileid *id)
+{
+	struct local *l = &server->local;
+	struct local_dir *d;
+
+	scope_lock(&l->lock);
+	d = local_dir_find_locked(l, id);
+	if (d)
+		d->holders++;
+	return d;
+}
+
+void local_dir_put(struct local_dir *d)
+{
+	struct local *l = &d->server->local;
+
+	scope_lock(&l->lock);
+	d->holders--;
+	local_dir_drop_locked(l, d);
 }
 
 /* ---- reports ---- */
@@ -251,6 +275,7 @@ void local_dir_release(struct nfs_server *server, const struct fileid *id,
 	if (d) {
 		d->holders -= undo.dirs;
 		d->children -= undo.children;
+		l->children -= undo.children;
 		d->undo.dirs += undo.dirs;
 		d->undo.children += undo.children;
 		claimed = claim_locked(l, d);
@@ -295,6 +320,8 @@ static void undo(struct local_dir *d, struct local_undo undo)
 		store_unwatch(store, &id, STORE_WATCH_END);
 		store_unwatch(store, &id, STORE_WATCH_ENTRIES);
 	}
+	if (undo.children)
+		local_links_undo(d);
 	for (; undo.children; undo.children--)
 		store_unwatch(store, &id, STORE_WATCH_CHILDREN);
 }

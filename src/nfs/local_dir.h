@@ -23,6 +23,9 @@ enum {
 	LOCAL_ENDED = 4,  /* it was removed */
 	LOCAL_RESCAN = 8, /* more names than we keep: compare them all */
 	LOCAL_LOST = 16,  /* reports were lost: if it changed, the same */
+	LOCAL_LINKS_LOST =
+		32, /* a child that would have to be watched is not */
+	LOCAL_LINKS_MANY = 64, /* children are watched that may be gone */
 };
 
 /* Names one after the other: each pair is a name and, renamed, its new name. */
@@ -43,9 +46,13 @@ struct local_dir {
 	struct nfs_server *server;
 	struct export *export; /* whose store watches it; fixed */
 	struct rpc_job job;
-	struct list later; /* in local.later */
-	uint32_t holders;  /* delegations, granted or about to be */
-	uint32_t children; /* of those: told of its children, too */
+	struct list later;         /* in local.later */
+	uint32_t holders;          /* delegations, granted or about to be */
+	uint32_t children;         /* of those: told of its children, too */
+	struct local_links *links; /* NULL: none; see local_links.h */
+	uint32_t links_round;      /* times that they were let go */
+	bool links_known;          /* all of them, since it was listed */
+	bool links_lost; /* not all, until nobody is told of children */
 	struct local_undo undo;
 	uint8_t reported; /* LOCAL_* */
 	bool posted;      /* the job is, or runs, or is in `later` */
@@ -69,6 +76,11 @@ struct local_dir *local_dir_get_locked(struct nfs_server *server,
 
 /* Free it when it is of no more use. */
 void local_dir_drop_locked(struct local *l, struct local_dir *d);
+
+/* The record of @id, which stays until local_dir_put(); or NULL. */
+struct local_dir *local_dir_get(
+	struct nfs_server *server, const struct fileid *id);
+void local_dir_put(struct local_dir *d);
 
 /*
  * Something of @id was reported: @flags, or a name (and what it was renamed

@@ -15,28 +15,6 @@ bool local_list_matters(struct nfs_server *server, const struct fileid *dir)
 	return local_dir_find_locked(l, dir);
 }
 
-static struct local_dir *take(
-	struct nfs_server *server, const struct fileid *dir)
-{
-	struct local *l = &server->local;
-	struct local_dir *d;
-
-	scope_lock(&l->lock);
-	d = local_dir_find_locked(l, dir);
-	if (d)
-		d->holders++;
-	return d;
-}
-
-static void give_back(struct nfs_server *server, struct local_dir *d)
-{
-	struct local *l = &server->local;
-
-	scope_lock(&l->lock);
-	d->holders--;
-	local_dir_drop_locked(l, d);
-}
-
 static bool is_told(const struct told *told, const struct local_listed *e)
 {
 	struct told_entry known;
@@ -71,7 +49,7 @@ static bool look_at_untold(struct local_dir *d, const struct local_listed *page)
 bool local_list_check(struct nfs_server *server, const struct fileid *dir,
 	struct local_listed *page)
 {
-	struct local_dir *d = take(server, dir);
+	struct local_dir *d = local_dir_get(server, dir);
 	struct dirchange dc = {.via = 0};
 	bool looked = false;
 
@@ -82,7 +60,7 @@ bool local_list_check(struct nfs_server *server, const struct fileid *dir,
 		dirchange_abort(&dc);
 		looked = look_at_untold(d, page);
 	}
-	give_back(server, d);
+	local_dir_put(d);
 	return !looked;
 }
 

@@ -10,8 +10,10 @@
 #include "base/log.h"
 #include "nfs/attrs.h"
 #include "nfs/dirattr.h"
+#include "nfs/dirlist.h"
 #include "nfs/export.h"
 #include "nfs/local_dir.h"
+#include "nfs/local_links.h"
 #include "state/childattr.h"
 #include "state/dirattrs.h"
 #include "state/dirdeleg.h"
@@ -218,11 +220,13 @@ static nfsstat4 tell_rename(
  */
 static void note_child(struct local_dir *d, const struct found *f, bool doubt)
 {
-	bool changed = doubt ||
-		(f->digest.now != f->digest.told && f->attr.nlink > 1 &&
-			f->attr.type != OBJECT_DIR);
+	bool linked = f->attr.nlink > 1 && f->attr.type != OBJECT_DIR;
 
-	if (f->child.len && changed)
+	if (!f->child.len)
+		return;
+	if (linked && local_links_add(d, &f->child))
+		doubt = true;
+	if (doubt || (linked && f->digest.now != f->digest.told))
 		childattr_note_unknown(d->server->state, &f->child);
 }
 
@@ -277,7 +281,6 @@ void local_look_at_name(
 struct listing {
 	struct local_names *names;
 	struct told *seen;
-	uint64_t last; /* cookie */
 	int err;
 };
 
@@ -290,28 +293,16 @@ static bool list_name(void *ctx, struct name name, uint64_t cookie)
 	if (l->err == 0 &&
 		!local_names_put(l->names, name, (struct name){.len = 0}))
 		l->err = -ENOMEM;
-	l->last = cookie;
 	return l->err == 0;
 }
 
-/* Read the directory anew, so that no change before now is missing. */
 static int list_all(struct local_dir *d, struct listing *l)
 {
-	struct store_page page = {.eof = false};
 	struct fileid id;
 
 	local_dir_copy_id(d, &id);
-	while (!page.eof) {
-		uint64_t from = l->last;
-		int err = store_readdir(d->export->store, &cred_server, &id,
-			from, page.verifier, list_name, l, &page);
-
-		if (err || l->err)
-			return err ? err : l->err;
-		if (!page.eof && l->last == from)
-			return -EAGAIN; /* cut short, and so are we */
-	}
-	return 0;
+	return dirlist_all(
+		d->export->store, &cred_server, &id, list_name, l, NULL);
 }
 
 /* The names that were told and are not listed. */
@@ -489,6 +480,10 @@ void local_look_at_dir(struct local_dir *d, uint8_t reported)
 	}
 	if (reported & LOCAL_MOVED)
 		follow_move(d);
+	if (reported & LOCAL_LINKS_LOST)
+		local_links_give_up(d);
+	if (reported & LOCAL_LINKS_MANY)
+		local_links_sweep(d);
 	/* A child may change where the directory does not. */
 	children = lost && tells_children(d);
 	lost = lost && may_have_changed(d, &now);

@@ -67,7 +67,7 @@ static uint32_t delay_ms(const attr_notice4 *delay)
 
 static nfsstat4 request_watched(struct compound *c,
 	const GET_DIR_DELEGATION4args *args, const struct found *found,
-	struct dirdeleg_grant *grant)
+	bool children, struct dirdeleg_grant *grant)
 {
 	uint8_t fh[NFS4_FHSIZE];
 	struct dirdeleg_request request = {
@@ -86,6 +86,8 @@ static nfsstat4 request_watched(struct compound *c,
 	if (args->gdda_child_attr_delay.nseconds >= NSEC_PER_SEC ||
 		args->gdda_dir_attr_delay.nseconds >= NSEC_PER_SEC)
 		return NFS4ERR_INVAL;
+	if (!children)
+		bitmap4_clear(&request.notify, NOTIFY4_CHANGE_CHILD_ATTRS);
 	choose_attrs(&request, args, &found->attr);
 	session_slot_ref(c->slot, &request.slot);
 	return dirdeleg_grant(c->client, &c->fh.id, &request, grant);
@@ -111,10 +113,8 @@ static enum deleg_refusal unwatched_reason(int err)
 /* Marked before it is looked at: what happens after the look is told. */
 static nfsstat4 request_grant(struct compound *c,
 	const GET_DIR_DELEGATION4args *args, const struct found *found,
-	struct dirdeleg_grant *grant)
+	bool children, struct dirdeleg_grant *grant)
 {
-	bool children = bitmap4_has(
-		&args->gdda_notification_types, NOTIFY4_CHANGE_CHILD_ATTRS);
 	struct fh *fh = &c->fh;
 	nfsstat4 status;
 	int err;
@@ -123,13 +123,35 @@ static nfsstat4 request_grant(struct compound *c,
 	err = local_hold(c->server, fh->export, &fh->id, children);
 	if (err < 0)
 		return refuse(c, unwatched_reason(err));
-	status = request_watched(c, args, found, grant);
+	status = request_watched(c, args, found, children, grant);
 	if (status != NFS4_OK || !grant->granted)
 		local_release(c->server, &fh->id, children);
 	else if (children &&
 		!bitmap4_has(&grant->notify, NOTIFY4_CHANGE_CHILD_ATTRS))
 		local_release_children(c->server, &fh->id);
 	return status;
+}
+
+static bool sees_children(
+	struct compound *c, const struct dirdeleg_grant *grant)
+{
+	return !bitmap4_has(&grant->notify, NOTIFY4_CHANGE_CHILD_ATTRS) ||
+		local_watch_links(c->server, &c->fh.id) == 0;
+}
+
+/* Without children, where not all that is done to them would be seen. */
+static nfsstat4 request_seen(struct compound *c,
+	const GET_DIR_DELEGATION4args *args, const struct found *found,
+	struct dirdeleg_grant *grant)
+{
+	bool children = bitmap4_has(
+		&args->gdda_notification_types, NOTIFY4_CHANGE_CHILD_ATTRS);
+	nfsstat4 status = request_grant(c, args, found, children, grant);
+
+	if (status != NFS4_OK || !grant->granted || sees_children(c, grant))
+		return status;
+	dirdeleg_cancel(c->client, &grant->stateid);
+	return request_grant(c, args, found, false, grant);
 }
 
 static void answer_grant(const struct dirdeleg_grant *grant, uint64_t verifier,
@@ -217,7 +239,7 @@ nfsstat4 op_get_dir_delegation(
 		return refuse(c, DELEG_REFUSED_PSEUDO);
 	if (!may_be_granted(c, args, &found, &why))
 		return refuse(c, why);
-	status = request_grant(c, args, &found, &grant);
+	status = request_seen(c, args, &found, &grant);
 	if (status != NFS4_OK || !grant.granted)
 		return status;
 	if (!may_be_granted(c, args, &found, &why)) {

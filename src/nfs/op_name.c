@@ -132,6 +132,7 @@ nfsstat4 op_link(struct compound *c, const nfs_argop4 *arg, nfs_resop4 *res)
 			.store = c->fh.export->store,
 			.dir = {&c->fh.id},
 			.child = c->saved.id,
+			.adds_link = true,
 			.check = link_check,
 			.apply = link_apply},
 		.id = c->saved.id,

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "state/batch.h"
 #include "state/dirholder.h"
 #include "state/dirside.h"
 #include "state/recall.h"
@@ -161,4 +162,47 @@ void childattr_settle(struct state *s, const struct change_entry *entry)
 	mark = changeattr_mark(s, &entry->child);
 	if (mark.last && mark.last != entry->attr.change)
 		childattr_note_unknown(s, &entry->child);
+}
+
+/* ---- directories ---- */
+
+struct finding {
+	struct fileid *ret;
+	int count, max;
+};
+
+static void find_dir(void *ctx, struct node *dir)
+{
+	struct finding *f = ctx;
+
+	if (f->count < f->max)
+		node_copy_id(dir, &f->ret[f->count++]);
+}
+
+int childattr_find_dirs(
+	struct state *s, const struct fileid *id, struct fileid *ret, int max)
+{
+	struct finding f = {.ret = ret, .max = max};
+
+	if (!childindex_is_empty(&s->children))
+		childindex_each(&s->children, told_child(id), find_dir, &f);
+	return f.count;
+}
+
+void childattr_give_up(struct state *s, const struct fileid *dir)
+{
+	struct node *n = node_find(s, dir);
+	struct deleg *d;
+
+	if (!n)
+		return;
+	lock_acquire(&n->lock);
+	list_for_each_entry(d, &n->delegs, on_node) {
+		if (dirholder_wants_children(d))
+			recall_start_locked(d, RECALL_RESOURCE);
+	}
+	lock_release(&n->lock);
+	node_put(n);
+	recall_kick(s);
+	batch_kick(s);
 }

@@ -58,6 +58,19 @@ void childattr_note_unknown(struct state *s, const struct fileid *id);
  */
 void childattr_settle(struct state *s, const struct change_entry *entry);
 
+/*
+ * Up to @max directories that have @id and somebody who hears of it, in @ret;
+ * one with two names of it twice. How many there are in @ret.
+ */
+int childattr_find_dirs(
+	struct state *s, const struct fileid *id, struct fileid *ret, int max);
+
+/*
+ * Not all that happens to the children of @dir can be told any more: recall
+ * (resource) who hears of it. Without locks.
+ */
+void childattr_give_up(struct state *s, const struct fileid *dir);
+
 /* ---- it is told ---- */
 
 /*

@@ -172,6 +172,43 @@ static void dd23_mtime_alone_recalls(void **state)
 	peer_serve_until(p, &p->recalls, 1);
 }
 
+/* ---- a child with several links ---- */
+
+static void take_children(void)
+{
+	GET_DIR_DELEGATION4args args = {
+		.gdda_notification_types.word[0] =
+			ENTRIES | BIT(NOTIFY4_CHANGE_CHILD_ATTRS)};
+
+	bitmap4_set(&args.gdda_child_attributes, FATTR4_SIZE);
+	bitmap4_set(&args.gdda_child_attributes, FATTR4_MODE);
+	take_dir_delegation_as(&scene->holder, "dir", &args);
+}
+
+static bool is_longer(const struct news *n)
+{
+	return n->kind == CHANGE_CHILD_ATTRS && strcmp(n->name, "f") == 0 &&
+		n->attr.size == 1;
+}
+
+static bool is_private(const struct news *n)
+{
+	return n->kind == CHANGE_CHILD_ATTRS && strcmp(n->name, "f") == 0 &&
+		n->attr.mode == 0600;
+}
+
+/* By its name in a directory that nobody watches. */
+static void dd23_a_file_by_another_link(void **state)
+{
+	HERE(must(mkdir("out", 0755) == 0); touch("dir/f");
+		must(link("dir/f", "out/g") == 0));
+	take_children();
+	HERE(write_to("out/g"));
+	await(is_longer);
+	HERE(must(chmod("out/g", 0600) == 0));
+	await(is_private);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -179,6 +216,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(dd23_attributes_of_the_directory),
 		CASE(dd23_mtime_alone_recalls),
+		CASE(dd23_a_file_by_another_link),
 	};
 
 	host_need_root();
