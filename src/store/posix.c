@@ -96,9 +96,9 @@ static int pin_nameless(struct posix *p, const struct fileid *id, int fd)
 
 	if (err || st.stx_nlink > 0)
 		return err;
-	held = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	held = posix_opened(p, fcntl(fd, F_DUPFD_CLOEXEC, 0));
 	if (held < 0)
-		return -ESTALE;
+		return held;
 	fh_orphan(&p->cache, id, held);
 	return 0;
 }

@@ -187,9 +187,10 @@ static int open_parent(struct posix *p, const struct fileid *id, int fd)
 {
 	int flags = O_PATH | O_DIRECTORY | O_CLOEXEC;
 
+	if (fileid_equal(id, &p->root) && p->outer_fd < 0)
+		return -ENOENT;
 	if (fileid_equal(id, &p->root))
-		return p->outer_fd < 0 ? -ENOENT
-				       : fcntl(p->outer_fd, F_DUPFD_CLOEXEC, 0);
+		return posix_opened(p, fcntl(p->outer_fd, F_DUPFD_CLOEXEC, 0));
 	return posix_opened(p, openat(fd, "..", flags));
 }
 

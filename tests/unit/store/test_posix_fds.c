@@ -329,6 +329,26 @@ static void test_done_is_done_without_descriptors(void **state)
 	limit_descriptors(old);
 }
 
+/* Only a descriptor is missing: what is still there is not said to be gone. */
+static void test_pinned_nameless_without_descriptors(void **state)
+{
+	struct fileid id = rig_make(&rig, &rig.root, "f", OBJECT_FILE, 1000);
+	unsigned old = limit_descriptors(LIMIT);
+	int fds[LIMIT];
+	unsigned taken;
+
+	rig_attr(&rig, &id); /* its descriptor is kept */
+	assert_int_equal(unlink(rig_path(&rig, "f")), 0);
+	taken = take_all(fds, LIMIT);
+	assert_int_equal(store_pin(rig.store, &id), -EWOULDBLOCK);
+	give_back(fds, taken);
+	assert_int_equal(store_pin(rig.store, &id), 0);
+	posix_trim(rig.store, 0);
+	assert_int_equal(rig_attr(&rig, &id).nlink, 0);
+	store_unpin(rig.store, &id);
+	limit_descriptors(old);
+}
+
 #define THREADS 8
 #define ROUNDS  300
 
@@ -588,6 +608,7 @@ int main(void)
 		TEST(test_trim_keeps_unsynced),
 		TEST(test_too_large_a_budget),
 		TEST(test_done_is_done_without_descriptors),
+		TEST(test_pinned_nameless_without_descriptors),
 		TEST(test_many_threads),
 		TEST(test_races),
 		TEST(test_what_is_gone_is_stale_while_others_are_made),
