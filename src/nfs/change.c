@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "nfs/attrs.h"
+#include "nfs/dirattr.h"
 #include "nfs/errmap.h"
 #include "nfs/local.h"
 #include "state/childattr.h"
@@ -415,6 +416,8 @@ nfsstat4 change_run(struct name_change *nc)
 		return status;
 	if (nc->nothing)
 		return fill_info_unchanged(nc);
+	if (nc->moves && new_entry(nc)->type == OBJECT_DIR)
+		dirattr_tell_moved(nc->c, &nc->child);
 	fill_info(nc);
 	return make_durable(nc);
 }

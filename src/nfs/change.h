@@ -38,6 +38,7 @@ struct name_change {
 	struct fileid child;         /* made, linked or moved; len 0 = none */
 	enum object_type child_type; /* of what is made or moved */
 	bool adds_link;              /* to `child` */
+	bool moves;                  /* it is a rename */
 	bool nothing;                /* rename onto itself: no change at all */
 
 	bool exact[2]; /* no foreign change can hide: nfs/local.h */

@@ -4,6 +4,8 @@
 #include "nfs/attrs.h"
 #include "nfs/errmap.h"
 #include "state/dirattrs.h"
+#include "state/dirdeleg.h"
+#include "state/node.h"
 #include "store/store.h"
 
 bool dirattr_may_watch(
@@ -97,4 +99,42 @@ nfsstat4 dirattr_run(struct dirattr_change *dac)
 		status = attempt(dac, &dc, &recalling);
 	} while (recalling && dirchange_wait(&dc));
 	return status;
+}
+
+/* ---- moved to another name ---- */
+
+static bool is_held(struct state *s, const struct fileid *id)
+{
+	struct node *n = node_find(s, id);
+	bool held;
+
+	if (!n)
+		return false;
+	lock_acquire(&n->lock);
+	held = n->dir_delegs > 0;
+	lock_release(&n->lock);
+	node_put(n);
+	return held;
+}
+
+/* Of the attributes no more has changed than by any change of its entries. */
+void dirattr_tell_moved(struct compound *c, const struct fileid *id)
+{
+	struct dirchange dc = {.via = c->fh.export->id};
+	struct dirattrs_change change = {.now = NULL};
+	struct attr now;
+
+	if (!is_held(c->server->state, id))
+		return;
+	bitmap4_set(&change.changed, FATTR4_CHANGE);
+	bitmap4_set(&change.changed, FATTR4_TIME_METADATA);
+	if (dirchange_begin(&dc, c->server->state, c->client, id, NULL) !=
+		NFS4_OK) {
+		dirdeleg_recall(c->server->state, id, RECALL_OVERFLOW);
+		return;
+	}
+	if (attrs_read(c->server, c->fh.export, id, &now) == NFS4_OK)
+		change.now = &now;
+	dirattrs_commit(&dc, &change);
+	dirchange_leave(&dc);
 }

@@ -29,6 +29,13 @@ struct dirattr_change {
 nfsstat4 dirattr_run(struct dirattr_change *dac);
 
 /*
+ * CURRENT_FH's client has moved the directory @id, so its times and change
+ * attribute moved: who covers them is told, and nobody recalled. Takes the
+ * section of @id: outside of those of its parents.
+ */
+void dirattr_tell_moved(struct compound *c, const struct fileid *id);
+
+/*
  * May @cred list and search the directory? Who may not must not learn its
  * names from notifications either (DD-12).
  */

@@ -247,6 +247,7 @@ nfsstat4 op_rename(struct compound *c, const nfs_argop4 *arg, nfs_resop4 *res)
 		.nc = {.c = c,
 			.store = c->fh.export->store,
 			.dir = {&c->saved.id, same_dir ? NULL : &c->fh.id},
+			.moves = true,
 			.check = rename_check,
 			.apply = rename_apply},
 		.from_dir = &c->saved.id,

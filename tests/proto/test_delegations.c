@@ -486,6 +486,47 @@ static void dd03_an_xattr_that_fails_when_it_is_set_notifies(void **state)
 	end(&s);
 }
 
+static void move_dir(
+	struct peer *p, const char *from, const char *to, const char *to_dir)
+{
+	peer_begin(p);
+	ask_root(p);
+	peer_add(p, OP_SAVEFH);
+	if (to_dir)
+		ask_path(p, to_dir);
+	ask_rename(p, from, to);
+	assert_int_equal(peer_call(p), NFS4_OK);
+}
+
+/* Its change attribute moves with it. Nobody returns it for that. */
+static void dd02_a_directory_that_moves_tells_of_itself(void **state)
+{
+	struct scene s;
+	uint64_t before;
+
+	begin(&s, state, 0);
+	make_dir_for_all(&s.holder, "beside");
+	hold_dir_attrs(&s);
+	take_dir_delegation(&s.other, "dir", 0);
+	before = change_of(&s.holder, "dir");
+	move_dir(&s.other, "dir", "new", NULL);
+	peer_serve_until(&s.holder, &s.holder.events, 1);
+	assert_true(change_of(&s.holder, "new") > before);
+	move_dir(&s.other, "new", "newer", "beside");
+	peer_serve_until(&s.holder, &s.holder.events, 2);
+	assert_int_equal(s.holder.kinds[0], CHANGE_DIR_ATTRS);
+	assert_int_equal(s.holder.kinds[1], CHANGE_DIR_ATTRS);
+	/* Its own doing it knows. */
+	peer_begin(&s.holder);
+	ask_path(&s.holder, "beside");
+	peer_add(&s.holder, OP_SAVEFH);
+	ask_rename(&s.holder, "newer", "newest");
+	assert_int_equal(peer_call(&s.holder), NFS4_OK);
+	assert_int_equal(peer_serve(&s.holder, SILENCE_MS), 0);
+	assert_int_equal(recalls(&s), 0);
+	end(&s);
+}
+
 static void dd03_an_xattr_that_fails_calls_nobody(void **state)
 {
 	struct scene s;
@@ -680,6 +721,7 @@ int main(void)
 		TEST(dd03_an_xattr_of_the_directory_recalls),
 		TEST(dd03_an_xattr_of_the_directory_notifies),
 		TEST(dd03_an_xattr_that_fails_when_it_is_set_notifies),
+		TEST(dd02_a_directory_that_moves_tells_of_itself),
 		TEST(dd03_an_xattr_that_fails_calls_nobody),
 		TEST(dd14_a_recall_without_answer_revokes),
 		TEST(dd14_a_live_one_cannot_be_freed),
