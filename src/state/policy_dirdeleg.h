@@ -32,8 +32,8 @@ struct dirdeleg_ask {
 	bool classic_notify; /* config: serve requests without EXTEND */
 	bool has_order;      /* the store tells cookies and positions */
 	bool has_told;       /* it is known which names a child has there */
-	bool child_attrs;    /* attributes of children are asked for, */
-	bool dir_attrs;      /* of the directory */
+	bool child_attrs;    /* attributes that change: of children, */
+	bool dir_attrs;      /* of the directory are asked for */
 	bool fits;           /* the largest single event fits in a request */
 };
 
@@ -44,10 +44,27 @@ struct dirdeleg_offer {
 };
 
 /*
+ * Is there an attribute among these whose changes are told? A promise to tell
+ * of what never changes, or of the access time, is none.
+ */
+static inline bool dirdeleg_has_changing(const bitmap4 *attrs)
+{
+	static const unsigned changing[] = {FATTR4_CHANGE, FATTR4_SIZE,
+		FATTR4_MODE, FATTR4_NUMLINKS, FATTR4_OWNER, FATTR4_OWNER_GROUP,
+		FATTR4_SPACE_USED, FATTR4_TIME_METADATA, FATTR4_TIME_MODIFY};
+
+	for (size_t i = 0; i < sizeof(changing) / sizeof(changing[0]); i++) {
+		if (bitmap4_has(attrs, changing[i]))
+			return true;
+	}
+	return false;
+}
+
+/*
  * RFC 8881 18.39 and rfc8881bis: a client is order-aware when it does not set
  * EXTEND, or sets ORDER. Whoever asked for kinds and gets none gets a plain
  * recall-only delegation: then no flag is echoed either. Changes of attributes
- * are promised only to who named some.
+ * are promised only to who named some that change.
  */
 static inline struct dirdeleg_offer dirdeleg_offer(
 	const struct dirdeleg_ask *ask)

@@ -90,7 +90,8 @@ bitmap4 fattr4_exclcreat(void);
 
 /*
  * What a directory delegation can promise to report, of children and of the
- * directory itself (RFC 8881 20.4.3); to be cut to fattr4_supported(), too.
+ * directory itself (RFC 8881 20.4.3); to be cut to fattr4_supported(), too. Not
+ * the access time: nobody is told when it moves.
  */
 bitmap4 fattr4_child_notifiable(void);
 bitmap4 fattr4_dir_notifiable(void);

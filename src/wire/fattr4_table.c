@@ -363,7 +363,7 @@ const struct fattr4_row fattr4_rows[BITMAP4_BITS] = {
 	ROW(FATTR4_SPACE_FREE, space_free, RFS, 8, put_space_free),
 	ROW(FATTR4_SPACE_TOTAL, space_total, RFS, 8, put_space_total),
 	ROW(FATTR4_SPACE_USED, space_used, R | CD, 8, put_space_used),
-	ROW(FATTR4_TIME_ACCESS, time_access, R | CD, 12, put_time_access),
+	ROW(FATTR4_TIME_ACCESS, time_access, R, 12, put_time_access),
 	ROW(FATTR4_TIME_ACCESS_SET, time_access_set, W, 0, NULL),
 	ROW(FATTR4_TIME_CREATE, time_create, R | CD, 12, put_time_create),
 	ROW(FATTR4_TIME_DELTA, time_delta, R, 12, put_time_delta),

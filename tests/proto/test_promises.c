@@ -195,6 +195,47 @@ static void dd01_unclaimed_state_refuses_without_an_error(void **state)
 	end(&t);
 }
 
+static const GET_DIR_DELEGATION4resok *take_attrs(
+	struct pair *t, const char *dir, unsigned attr, unsigned other)
+{
+	GET_DIR_DELEGATION4args wanted = {
+		.gdda_notification_types.word[0] = ENTRIES |
+			BIT(NOTIFY4_CHANGE_CHILD_ATTRS) |
+			BIT(NOTIFY4_CHANGE_DIR_ATTRS)};
+
+	bitmap4_set(&wanted.gdda_child_attributes, attr);
+	bitmap4_set(&wanted.gdda_child_attributes, other);
+	wanted.gdda_dir_attributes = wanted.gdda_child_attributes;
+	take_dir_delegation_as(&t->holder, dir, &wanted);
+	return &peer_last(&t->holder)
+			->opget_dir_delegation.gddr_res_non_fatal4
+			.gddrnf_resok4;
+}
+
+/* What is not told is not promised, and earns nothing. */
+static void dd03_the_access_time_is_no_promise(void **state)
+{
+	const GET_DIR_DELEGATION4resok *ok;
+	bitmap4 size = {0}, type = {0};
+	struct pair t;
+
+	begin(&t, state);
+	bitmap4_set(&size, FATTR4_SIZE);
+	bitmap4_set(&type, FATTR4_TYPE);
+	ok = take_attrs(&t, "a", FATTR4_TIME_ACCESS, FATTR4_TYPE);
+	assert_int_equal(ok->gddr_notification.word[0], ENTRIES);
+	/* Of an entry that is added the type is told. */
+	assert_true(bitmap4_equal(&ok->gddr_child_attributes, &type));
+	assert_true(bitmap4_empty(&ok->gddr_dir_attributes));
+	ok = take_attrs(&t, "b", FATTR4_TIME_ACCESS, FATTR4_SIZE);
+	assert_int_equal(ok->gddr_notification.word[0],
+		ENTRIES | BIT(NOTIFY4_CHANGE_CHILD_ATTRS) |
+			BIT(NOTIFY4_CHANGE_DIR_ATTRS));
+	assert_true(bitmap4_equal(&ok->gddr_child_attributes, &size));
+	assert_true(bitmap4_equal(&ok->gddr_dir_attributes, &size));
+	end(&t);
+}
+
 static void dd07_a_window_gathers_changes(void **state)
 {
 	struct pair t;
@@ -461,6 +502,7 @@ int main(void)
 		WITH(setup_off, dd01_switched_off_is_notsupp),
 		WITH(setup_grace, dd01_grace_refuses_without_an_error),
 		TEST(dd01_unclaimed_state_refuses_without_an_error),
+		TEST(dd03_the_access_time_is_no_promise),
 		WITH(setup_windowed, dd07_a_window_gathers_changes),
 		TEST(dd08_a_rename_is_one_event_where_it_is_one_change),
 		WITH(setup_small_index,

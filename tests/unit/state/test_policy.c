@@ -102,6 +102,34 @@ static void test_offer_examples(void **state)
 	assert_int_equal(offer(0x7f, true).reply, 0x5c);
 }
 
+static void test_dd03_what_never_changes_is_no_promise(void **state)
+{
+	static const unsigned never[] = {FATTR4_TYPE, FATTR4_FSID,
+		FATTR4_FILEID, FATTR4_FILEHANDLE, FATTR4_NAMED_ATTR,
+		FATTR4_RAWDEV, FATTR4_TIME_CREATE, FATTR4_TIME_ACCESS,
+		FATTR4_MOUNTED_ON_FILEID};
+	bitmap4 set = {0};
+
+	assert_false(dirdeleg_has_changing(&set));
+	for (size_t i = 0; i < sizeof(never) / sizeof(never[0]); i++)
+		bitmap4_set(&set, never[i]);
+	assert_false(dirdeleg_has_changing(&set));
+	for (unsigned bit = 0; bit < BITMAP4_BITS; bit++) {
+		bitmap4 more = set;
+
+		bitmap4_set(&more, bit);
+		if (bit == FATTR4_CHANGE || bit == FATTR4_SIZE ||
+			bit == FATTR4_MODE || bit == FATTR4_NUMLINKS ||
+			bit == FATTR4_OWNER || bit == FATTR4_OWNER_GROUP ||
+			bit == FATTR4_SPACE_USED ||
+			bit == FATTR4_TIME_METADATA ||
+			bit == FATTR4_TIME_MODIFY)
+			assert_true(dirdeleg_has_changing(&more));
+		else
+			assert_false(dirdeleg_has_changing(&more));
+	}
+}
+
 static void test_who_needs_the_told_set(void **state)
 {
 	for (uint32_t kinds = 0; kinds < 64; kinds++) {
@@ -338,6 +366,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_offer_over_all_inputs),
 		cmocka_unit_test(test_offer_examples),
+		cmocka_unit_test(test_dd03_what_never_changes_is_no_promise),
 		cmocka_unit_test(test_who_needs_the_told_set),
 		cmocka_unit_test(test_setattr),
 		cmocka_unit_test(test_child_delay),

@@ -284,6 +284,7 @@ static void notifiable_is_a_part_of_readable(void **state)
 	assert_true(bitmap4_has(&child, FATTR4_FILEHANDLE));
 	assert_false(bitmap4_has(&dir, FATTR4_FILEHANDLE));
 	assert_false(bitmap4_has(&child, FATTR4_LEASE_TIME));
+	assert_false(bitmap4_has(&child, FATTR4_TIME_ACCESS));
 	assert_false(bitmap4_has(&child, FATTR4_SPACE_FREE));
 }
 
