@@ -65,6 +65,14 @@ static uint32_t delay_ms(const attr_notice4 *delay)
 	return delay->seconds * 1000 + (delay->nseconds + 999999) / 1000000;
 }
 
+/* How long ago it was changed, by its ctime. */
+static uint64_t quiet_ms(struct compound *c, const struct attr *attr)
+{
+	int64_t ns = (int64_t)clock_file_ns(c->server->clock) - attr->ctime_ns;
+
+	return ns > 0 ? (uint64_t)ns / NSEC_PER_MSEC : 0;
+}
+
 static nfsstat4 request_watched(struct compound *c,
 	const GET_DIR_DELEGATION4args *args, const struct found *found,
 	bool children, struct dirdeleg_grant *grant)
@@ -78,6 +86,7 @@ static nfsstat4 request_watched(struct compound *c,
 		.via = c->fh.export->id,
 		.cred = &c->cred,
 		.will_own_order = found->cookies,
+		.quiet_ms = quiet_ms(c, &found->attr),
 		.sample = dirsample_fill,
 		.sample_ctx = c,
 		.watched = c->fh.export->local_changes,

@@ -24,7 +24,7 @@ enum deleg_refusal {
 	DELEG_REFUSED_DUPLICATE,      /* the client has one there */
 	DELEG_REFUSED_RECALL_PENDING, /* a change waits for others' returns */
 	DELEG_REFUSED_REMOVED,        /* the object is or will be gone */
-	DELEG_REFUSED_HOLDOFF,        /* a recall was too short ago */
+	DELEG_REFUSED_HOLDOFF,        /* a recall, or change, just happened */
 	DELEG_REFUSED_OUTDATED,       /* the client does not know it as it is */
 	DELEG_REFUSED_LIMIT,          /* the server's */
 	DELEG_REFUSED_CLIENT_LIMIT,   /* the client's share */

@@ -119,6 +119,16 @@ static bool is_held_off(struct deleg_books *b, const struct node *n)
 	return holdoff_active(&b->holdoff, n->link.hash, books_now_ms(b));
 }
 
+/* Do others change it all the time (DD-25)? */
+static bool is_hot(const struct node *n, uint64_t quiet_ms)
+{
+	struct deleg_books *b = state_deleg_books(n->state);
+
+	scope_lock(&b->lock);
+	return holdoff_is_hot(
+		&b->holdoff, n->link.hash, books_now_ms(b), quiet_ms);
+}
+
 /*
  * Nothing against it on the directory: a duplicate, also one being recalled
  * (18.39.4); somebody's change that waits for a recall; its own removal. And
@@ -247,6 +257,10 @@ static nfsstat4 grant_on(struct client *c, struct node *n,
 	if (ret->refusal != DELEG_NOT_REFUSED)
 		return NFS4_OK;
 	told = sample_for(n, r, &ask, &offer);
+	if (offer.kinds == 0 && is_hot(n, r->quiet_ms)) {
+		ret->refusal = DELEG_REFUSED_HOLDOFF;
+		return NFS4_OK;
+	}
 	d = prepare(c, n, r, &offer, max_request);
 	if (d)
 		status = grant_offer(d, told, &offer, ret);

@@ -38,6 +38,7 @@ struct dirdeleg_request {
 	uint32_t via;         /* the export of that */
 	struct slot_ref slot; /* the request itself */
 	bool will_own_order;  /* the store gives cookies and positions */
+	uint64_t quiet_ms;    /* for so long nobody has changed it */
 	/*
 	 * Changes made on the server's disk are watched there: a holder that
 	 * is notified hears of them, for which the told set is needed.

@@ -31,4 +31,12 @@ void holdoff_strike(struct holdoff *h, uint64_t hash, uint64_t now_ms);
 /* May the directory not be granted yet? */
 bool holdoff_active(const struct holdoff *h, uint64_t hash, uint64_t now_ms);
 
+/*
+ * Would whoever takes recalls only be in the way again at once? So it is while
+ * the directory, changed last @quiet_ms ago, has not been left alone for as
+ * long as it was held off; and as long as somebody asks that is not forgotten.
+ */
+bool holdoff_is_hot(
+	struct holdoff *h, uint64_t hash, uint64_t now_ms, uint64_t quiet_ms);
+
 #endif

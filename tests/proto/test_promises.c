@@ -494,6 +494,65 @@ static void dd25_a_hot_directory_is_left_alone(void **state)
 	end(&t);
 }
 
+/* One change by another client; the holder gives way. True: it had to. */
+static bool change_it(struct pair *t, stateid4 *sid, int round)
+{
+	char name[12];
+	nfsstat4 status;
+
+	snprintf(name, sizeof(name), "%d", round);
+	peer_begin(&t->other);
+	ask_path(&t->other, "a");
+	ask_create(&t->other, name, NF4DIR);
+	status = peer_call(&t->other);
+	if (status == NFS4_OK)
+		return false;
+	assert_int_equal(status, NFS4ERR_DELAY);
+	peer_serve_until(&t->holder, &t->holder.recalls, t->holder.recalls + 1);
+	peer_begin(&t->holder);
+	ask_path(&t->holder, "a");
+	ask_delegreturn(&t->holder, sid);
+	assert_int_equal(peer_call(&t->holder), NFS4_OK);
+	make(t, "a", name);
+	return true;
+}
+
+static bool ask_knowing(struct pair *t, stateid4 *sid)
+{
+	change_of(&t->holder, "a");
+	if (!ask_once(&t->holder, "a", 0))
+		return false;
+	*sid = peer_result(&t->holder, 2)
+		       ->opget_dir_delegation.gddr_res_non_fatal4.gddrnf_resok4
+		       .gddr_stateid;
+	return true;
+}
+
+/* Somebody changes it ten times a second, for five minutes. */
+static void dd25_who_is_only_recalled_keeps_out_of_a_busy_directory(
+	void **state)
+{
+	struct pair t;
+	stateid4 sid;
+	int in_the_way = 0;
+
+	begin(&t, state);
+	sid = take_dir_delegation(&t.holder, "a", 0);
+	for (int i = 0; i < 3000; i++) {
+		in_the_way += change_it(&t, &sid, i);
+		rig_advance(t.r, 90);
+		ask_knowing(&t, &sid);
+		rig_advance(t.r, 10);
+	}
+	assert_int_equal(in_the_way, 1);
+	/* Who is notified is in nobody's way. */
+	take_dir_delegation(&t.other, "a", ENTRIES);
+	/* And when it is quiet there, it is granted again. */
+	rig_advance(t.r, 500);
+	assert_true(ask_knowing(&t, &sid));
+	end(&t);
+}
+
 int main(void)
 {
 #define TEST(f)    cmocka_unit_test_setup_teardown(f, rig_setup, rig_teardown)
@@ -516,6 +575,7 @@ int main(void)
 		TEST(dd21_an_answer_of_error_is_a_recall),
 		TEST(dd22_its_own_changes_do_not_concern_it),
 		TEST(dd25_a_hot_directory_is_left_alone),
+		TEST(dd25_who_is_only_recalled_keeps_out_of_a_busy_directory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

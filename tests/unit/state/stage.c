@@ -207,6 +207,7 @@ void stage_request(struct dirdeleg_request *r, uint32_t ask)
 		.fh = fh,
 		.fh_len = sizeof(fh),
 		.will_own_order = true,
+		.quiet_ms = UINT64_MAX,
 	};
 	if (ask & 1u << NOTIFY4_CHANGE_CHILD_ATTRS) {
 		bitmap4_set(&r->child_attrs, FATTR4_SIZE);

@@ -347,6 +347,31 @@ static void test_holdoff_grows_and_is_forgotten(void **state)
 	assert_true(holdoff_active(&h, 7 + HOLDOFF_SLOTS, now));
 }
 
+/* Who takes recalls only waits until it was left alone for as long. */
+static void dd25_what_is_changed_all_the_time_stays_hot(void **state)
+{
+	struct holdoff h;
+	uint64_t now = 1000;
+
+	memset(&h, 0, sizeof(h));
+	h.first_ms = 500;
+	h.longest_ms = 30000;
+	assert_false(holdoff_is_hot(&h, 7, now, 0));
+	holdoff_strike(&h, 7, now);
+	holdoff_strike(&h, 7, now); /* 1000 ms */
+	for (int i = 0; i < 100; i++) {
+		assert_true(holdoff_is_hot(&h, 7, now, 0));
+		assert_true(holdoff_is_hot(&h, 7, now, 999));
+		assert_false(holdoff_is_hot(&h, 7, now, 1000));
+		assert_false(holdoff_is_hot(&h, 7 + HOLDOFF_SLOTS, now, 0));
+		now += HOLDOFF_FORGET_MS / 2;
+		assert_false(holdoff_active(&h, 7, now));
+	}
+	/* Nobody asked for a minute. */
+	now += HOLDOFF_FORGET_MS / 2 + 1;
+	assert_false(holdoff_is_hot(&h, 7, now, 0));
+}
+
 static void dd25_damping_can_be_switched_off(void **state)
 {
 	struct holdoff h;
@@ -356,6 +381,7 @@ static void dd25_damping_can_be_switched_off(void **state)
 	for (int i = 0; i < 100; i++) {
 		holdoff_strike(&h, 7, 1000);
 		assert_false(holdoff_active(&h, 7, 1000));
+		assert_false(holdoff_is_hot(&h, 7, 1000, 0));
 	}
 	assert_int_equal(recall_holdoff_ms(40, 5000, 1000), 1000);
 	assert_int_equal(recall_holdoff_ms(UINT32_MAX, 0, UINT64_MAX), 0);
@@ -378,6 +404,7 @@ int main(void)
 		cmocka_unit_test(test_recall_steps),
 		cmocka_unit_test(test_batch_steps),
 		cmocka_unit_test(test_holdoff_grows_and_is_forgotten),
+		cmocka_unit_test(dd25_what_is_changed_all_the_time_stays_hot),
 		cmocka_unit_test(dd25_damping_can_be_switched_off),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
