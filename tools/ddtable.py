@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: MIT
 """Print which tests show each row of the requirements on directory delegations.
 
-A test belongs to a row when its name says so: dd07_..., test_dd07_...  A whole
-program, such as a property test, says in a comment "Rows: DD-04, DD-05".  A
-row without a test is an error.
+A test belongs to a row when its name says so: dd07_..., test_dd07_..., and of
+a system test its title, "dd07 ...".  A whole program, such as a property test,
+says in a comment "Rows: DD-04, DD-05".  A row without a test is an error.
 """
 import re
 import sys
@@ -42,7 +42,8 @@ ROWS = {
     26: "the users' page",
 }
 
-TEST = re.compile(r"^(?:static void|def) (?:test_)?dd(\d\d)_(\w+)\(", re.M)
+TEST = re.compile(r'^(?:static void (?:test_)?|@suite\.case\(")dd(\d\d)[_ ]',
+                  re.M)
 
 ROWS_OF_A_FILE = re.compile(r"Rows: ((?:DD-\d\d[,.]?[\s*]*)+)")
 
