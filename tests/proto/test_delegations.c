@@ -275,6 +275,25 @@ static void dd20_the_recall_names_the_call_that_got_it(void **state)
 	end(&s);
 }
 
+static void dd20_a_notification_names_that_call_as_well(void **state)
+{
+	struct scene s;
+	uint32_t seqid;
+
+	begin(&s, state, ENTRIES);
+	seqid = s.holder.seqid[0] - 1;
+	assert_int_equal(create_in_dir(&s, &s.other, "x"), NFS4_OK);
+	peer_serve_until(&s.holder, &s.holder.events, 1);
+	assert_true(s.holder.cb_referred);
+	assert_int_equal(s.holder.cb_referring.rc_slotid, 0);
+	assert_int_equal(s.holder.cb_referring.rc_sequenceid, seqid);
+	peer_status_flags(&s.holder); /* uses the slot again */
+	assert_int_equal(create_in_dir(&s, &s.other, "y"), NFS4_OK);
+	peer_serve_until(&s.holder, &s.holder.events, 2);
+	assert_false(s.holder.cb_referred);
+	end(&s);
+}
+
 static void dd20_a_reply_that_was_seen_is_not_named(void **state)
 {
 	struct scene s;
@@ -713,6 +732,7 @@ int main(void)
 		TEST(dd03_another_clients_change_recalls),
 		TEST(dd02_another_clients_change_notifies),
 		TEST(dd20_the_recall_names_the_call_that_got_it),
+		TEST(dd20_a_notification_names_that_call_as_well),
 		TEST(dd20_a_reply_that_was_seen_is_not_named),
 		TEST(dd22_the_holders_own_change_recalls_nothing),
 		TEST(dd03_a_failing_operation_calls_nobody),

@@ -18,6 +18,7 @@
 #include "ask.h"
 #include "rig.h"
 #include "state/direvent.h"
+#include "state/dirmemory.h"
 #include "state/state.h"
 
 #ifdef __SANITIZE_ADDRESS__
@@ -52,14 +53,32 @@ static void make_dirs(struct rig *r)
 	}
 }
 
+/* All kinds, so that told sets and the index of children are needed. */
+static GET_DIR_DELEGATION4args everything(void)
+{
+	GET_DIR_DELEGATION4args args = {
+		.gdda_notification_types.word[0] = ENTRIES |
+			BIT(NOTIFY4_CHANGE_CHILD_ATTRS) |
+			BIT(NOTIFY4_CHANGE_DIR_ATTRS) |
+			BIT(NOTIFY4_CHANGE_COOKIE_VERIFIER)};
+
+	bitmap4_set(&args.gdda_child_attributes, FATTR4_MODE);
+	bitmap4_set(&args.gdda_child_attributes, FATTR4_FILEHANDLE);
+	bitmap4_set(&args.gdda_dir_attributes, FATTR4_CHANGE);
+	return args;
+}
+
 /* Every second one only to be recalled. */
 static void hold_dirs(struct peer *p, stateid4 sids[DIRS])
 {
+	const GET_DIR_DELEGATION4args all = everything();
+
 	for (int i = 0; i < DIRS; i++) {
 		char name[16];
 
 		snprintf(name, sizeof(name), "dir%d", i);
-		sids[i] = take_dir_delegation(p, name, i % 2 ? ENTRIES : 0);
+		sids[i] = i % 2 ? take_dir_delegation_as(p, name, &all)
+				: take_dir_delegation(p, name, 0);
 	}
 }
 
@@ -98,6 +117,14 @@ static nfsstat4 untouch(struct peer *p, int dir, const char *name)
 	return peer_call(p);
 }
 
+static void set_mode(struct peer *p, const char *path, uint32_t mode)
+{
+	peer_begin(p);
+	ask_path(p, path);
+	ask_setattr(p, &anonymous_stateid, ask_attr_u32(p, FATTR4_MODE, mode));
+	assert_int_equal(peer_call(p), NFS4_OK);
+}
+
 /* Each time another instance of its owner. */
 static void arrive(struct peer *p, struct rig *r, const char *owner)
 {
@@ -123,8 +150,17 @@ static void a_lease_period(struct rig *r)
 	hold_dirs(&polite, sids);
 	assert_int_equal(touch(&writer, 1, "x"), NFS4_OK);
 	rig_advance(r, 100);
-	peer_serve_until(&polite, &polite.events, 1);
+	peer_serve_until(&polite, &polite.notifies, 1);
 	peer_settle(&polite);
+	/* A child that is written down until its delay is over. */
+	assert_true(dirmemory_bytes(DIRMEMORY_TOLD_SETS) > 0);
+	assert_true(dirmemory_bytes(DIRMEMORY_CHILDREN) > 0);
+	set_mode(&writer, "dir1/x", 0711);
+	rig_advance(r, 1000);
+	rig_advance(r, 100);
+	peer_serve_until(&polite, &polite.notifies, 2);
+	peer_settle(&polite);
+	set_mode(&writer, "dir1/x", 0700);
 	return_dirs(&polite, sids);
 	hold_dirs(&silent, others);
 	open_file(&silent, "open", &file);
@@ -184,6 +220,8 @@ static void nothing_is_left(struct rig *r)
 	assert_int_equal(stats.replay_bytes, 0);
 	assert_int_equal(stats.notify_bytes, 0);
 	assert_int_equal(dir_event_bytes(), 0);
+	/* Told sets, the index of children, changes of them, delegations. */
+	assert_int_equal(dirmemory_total(), 0);
 }
 
 static void memory_returns_to_its_start(void **state)

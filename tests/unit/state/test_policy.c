@@ -12,6 +12,7 @@
 
 #include "state/holdoff.h"
 #include "state/policy_dirdeleg.h"
+#include "state/policy_outside.h"
 #include "state/policy_recall.h"
 
 #define BIT(n)      (1u << (n))
@@ -387,6 +388,52 @@ static void dd25_damping_can_be_switched_off(void **state)
 	assert_int_equal(recall_holdoff_ms(UINT32_MAX, 0, UINT64_MAX), 0);
 }
 
+/* What is told of a name makes what they know what is there. */
+static void check_outside_name(struct outside_name n)
+{
+	switch (policy_outside_name(n)) {
+	case DIFF_NONE:
+		assert_true(n.told == n.now);
+		break;
+	case DIFF_ADDED: /* over nothing that they know */
+		assert_true(n.now && !n.told);
+		break;
+	case DIFF_REMOVED:
+		assert_true(n.told && !n.now);
+		break;
+	case DIFF_REPLACED:
+		assert_true(n.told && n.now && n.told != n.now);
+		break;
+	}
+}
+
+/*
+ * A rename moves what they know at one name to the other. It is told if that
+ * makes both what is there, and says more than the one name's end.
+ */
+static void check_outside_rename(
+	struct outside_name from, struct outside_name to)
+{
+	bool explains = from.told && from.now == 0 && to.now == from.told;
+
+	assert_int_equal(policy_outside_is_rename(from, to),
+		explains && policy_outside_name(to) != DIFF_NONE);
+}
+
+static void test_dd23_outside_names_over_all_inputs(void **state)
+{
+	enum { VALUES = 4 }; /* nothing, and more objects than names */
+
+	for (unsigned i = 0; i < VALUES * VALUES; i++) {
+		struct outside_name from = {i / VALUES, i % VALUES};
+
+		check_outside_name(from);
+		for (unsigned k = 0; k < VALUES * VALUES; k++)
+			check_outside_rename(from,
+				(struct outside_name){k / VALUES, k % VALUES});
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -406,6 +453,7 @@ int main(void)
 		cmocka_unit_test(test_holdoff_grows_and_is_forgotten),
 		cmocka_unit_test(dd25_what_is_changed_all_the_time_stays_hot),
 		cmocka_unit_test(dd25_damping_can_be_switched_off),
+		cmocka_unit_test(test_dd23_outside_names_over_all_inputs),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
