@@ -52,11 +52,15 @@ static bool is_orphan_too_many(
  */
 static nfsstat4 pin_victim(struct name_change *nc, const struct dirchange *dc)
 {
+	int err;
+
 	if (!nc->has_victim || nc->victim_is_dir)
 		return NFS4_OK;
 	if (is_orphan_too_many(nc, dc))
 		return NFS4ERR_DELAY;
-	return errmap_status(store_pin(nc->store, &nc->victim));
+	err = store_pin(nc->store, &nc->victim);
+	/* Others were faster: what is STALE is no handle of the client's. */
+	return err == -ESTALE ? NFS4ERR_DELAY : errmap_status(err);
 }
 
 /* True: the last close will unpin. */

@@ -2,8 +2,9 @@
 /*
  * What others do between the dry check of a change and the change itself:
  * another directory than the one that was looked at was removed, and the
- * remover's own delegation of the first ended without a word; and a RENAME that
- * they had made into nothing was told all the same.
+ * remover's own delegation of the first ended without a word; a RENAME that
+ * they had made into nothing was told all the same; and a file that they had
+ * removed made the answer STALE.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -142,21 +143,26 @@ static void expect_another_gone(struct scene *s, stateid4 *own)
 	take_dir_delegation(&s->other, "dir/saved", ENTRIES);
 }
 
+static nfsstat4 try_remove(struct scene *s, const char *name)
+{
+	peer_begin(&s->p);
+	ask_path(&s->p, "dir");
+	ask_remove(&s->p, name);
+	return peer_call(&s->p);
+}
+
 static void another_directory_is_removed(void **state)
 {
 	static struct scene s;
 	stateid4 own;
 
 	make_both(&s, &own);
-	peer_begin(&s.p);
-	ask_path(&s.p, "dir");
-	ask_remove(&s.p, "victim");
-	assert_int_equal(peer_call(&s.p), NFS4_OK);
+	assert_int_equal(try_remove(&s, "victim"), NFS4_OK);
 	expect_another_gone(&s, &own);
 	end(&s);
 }
 
-static void rename_in_dir(struct scene *s, const char *from, const char *to)
+static nfsstat4 try_rename(struct scene *s, const char *from, const char *to)
 {
 	struct peer *p = &s->p;
 
@@ -164,7 +170,12 @@ static void rename_in_dir(struct scene *s, const char *from, const char *to)
 	ask_path(p, "dir");
 	peer_add(p, OP_SAVEFH);
 	ask_rename(p, from, to);
-	assert_int_equal(peer_call(p), NFS4_OK);
+	return peer_call(p);
+}
+
+static void rename_in_dir(struct scene *s, const char *from, const char *to)
+{
+	assert_int_equal(try_rename(s, from, to), NFS4_OK);
 }
 
 static void another_directory_is_overwritten(void **state)
@@ -211,18 +222,23 @@ static void link_together(struct store *s)
 	assert_int_equal(memory_foreign_link(s, &source, &where, n("b")), 0);
 }
 
+static void make_a_and_b(struct scene *s)
+{
+	begin(s);
+	assert_int_equal(memory_foreign_create(s->r.below, &where, n("a"),
+				 OBJECT_FILE, &source),
+		0);
+	assert_int_equal(memory_foreign_create(
+				 s->r.below, &where, n("b"), OBJECT_FILE, NULL),
+		0);
+}
+
 static void a_rename_becomes_nothing(void **state)
 {
 	static struct scene s;
 	const RENAME4resok *ok;
 
-	begin(&s);
-	assert_int_equal(memory_foreign_create(s.r.below, &where, n("a"),
-				 OBJECT_FILE, &source),
-		0);
-	assert_int_equal(memory_foreign_create(
-				 s.r.below, &where, n("b"), OBJECT_FILE, NULL),
-		0);
+	make_a_and_b(&s);
 	take_dir_delegation(&s.other, "dir", ENTRIES);
 	deed = link_together;
 	rename_in_dir(&s, "a", "b");
@@ -236,6 +252,36 @@ static void a_rename_becomes_nothing(void **state)
 	end(&s);
 }
 
+/* ---- a file that is no more ---- */
+
+static void remove_b(struct store *s)
+{
+	assert_int_equal(memory_foreign_remove(s, &where, n("b")), 0);
+}
+
+/* That was STALE, of which the client thinks that the directory is. */
+static void a_file_to_be_overwritten_has_gone(void **state)
+{
+	static struct scene s;
+
+	make_a_and_b(&s);
+	deed = remove_b;
+	assert_int_equal(try_rename(&s, "a", "b"), NFS4ERR_DELAY);
+	assert_int_equal(try_rename(&s, "a", "b"), NFS4_OK);
+	end(&s);
+}
+
+static void a_file_to_be_removed_has_gone(void **state)
+{
+	static struct scene s;
+
+	make_a_and_b(&s);
+	deed = remove_b;
+	assert_int_equal(try_remove(&s, "b"), NFS4ERR_DELAY);
+	assert_int_equal(try_remove(&s, "b"), NFS4ERR_NOENT);
+	end(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -243,6 +289,8 @@ int main(void)
 		cmocka_unit_test(another_directory_is_overwritten),
 		cmocka_unit_test(the_directory_is_moved_away),
 		cmocka_unit_test(a_rename_becomes_nothing),
+		cmocka_unit_test(a_file_to_be_overwritten_has_gone),
+		cmocka_unit_test(a_file_to_be_removed_has_gone),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
