@@ -580,9 +580,14 @@ static bool no_state_left(struct stage *s, const struct run *calm)
 		stats.stateids == calm->stats.stateids;
 }
 
-/* What is only to be synced is done: DELAY would have it done once more. */
+/*
+ * What is only to be synced is done: DELAY would have it done once more. What
+ * is gone before it is pinned is not the client's to know.
+ */
 static nfsstat4 status_of(int call, int error)
 {
+	if (call == STORE_CALL_PIN && error == ESTALE)
+		return NFS4ERR_DELAY;
 	return call == STORE_CALL_SYNC_ENTRY ? errmap_status_changed(-error)
 					     : errmap_status(-error);
 }
