@@ -143,7 +143,8 @@ void __wrap_rpc_post(struct rpc *rpc, struct rpc_job *job)
 static void *run_timer(void *arg)
 {
 	is_timer = true;
-	rig_advance(arg, 100);
+	while (!held)
+		rig_advance(arg, 100);
 	return NULL;
 }
 
