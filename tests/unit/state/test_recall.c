@@ -208,6 +208,23 @@ static void dd24_unknown_is_a_race_while_fresh(void **state)
 	end(&t);
 }
 
+/* A client that does not know it cannot free it: nothing stays of it. */
+static void dd24_unknown_when_it_was_revoked(void **state)
+{
+	struct one t;
+
+	begin(&t, ASK_NOTHING);
+	recall_start(t.d, RECALL_ADMIN);
+	pass_alive(&t, STAGE_LEASE_MS + 2000);
+	assert_int_equal(t.c->revoked, 1);
+	stage_use_slot(&t.st, t.c);
+	answer(&t, RECALL_UNKNOWN);
+	assert_int_equal(t.c->revoked, 0);
+	assert_int_equal(stateid_test(t.c, &t.wire), NFS4ERR_BAD_STATEID);
+	assert_int_equal(stage_stats(&t.st).stateids, 0);
+	end(&t);
+}
+
 static void dd24_returned_before_the_answer(void **state)
 {
 	struct one t;
@@ -363,6 +380,7 @@ int main(void)
 		cmocka_unit_test(test_sent_again_until_it_arrives),
 		cmocka_unit_test(dd24_never_answered_is_revoked_too),
 		cmocka_unit_test(dd24_unknown_is_a_race_while_fresh),
+		cmocka_unit_test(dd24_unknown_when_it_was_revoked),
 		cmocka_unit_test(dd24_returned_before_the_answer),
 		cmocka_unit_test(dd20_follows_the_notification_in_flight),
 		cmocka_unit_test(test_does_not_wait_for_what_is_queued),

@@ -260,6 +260,27 @@ static void test_revoke(void **arg)
 	world_free(w);
 }
 
+/* Without memory for a stub it stays itself. */
+static void test_revoke_without_stub(void **arg)
+{
+	struct world *w = world_new();
+	struct peer p;
+	struct stateid *sid;
+	stateid4 wire;
+
+	peer_connect(w, &p, "a");
+	sid = make(&p, STATEID_DELEG_DIR, true);
+	stateid_to_wire(sid, &wire);
+	assert_null(stateid_revoke(sid, STATEID_REVOKED, NULL));
+	stateid_put(sid);
+	assert_int_equal(stateid_test(p.client, &wire), NFS4ERR_DELEG_REVOKED);
+	assert_int_equal(p.client->revoked, 1);
+	assert_int_equal(stateid_free_state(p.client, &wire), NFS4_OK);
+	assert_int_equal(p.client->revoked, 0);
+	peer_drop(&p);
+	world_free(w);
+}
+
 static void test_counts(void **arg)
 {
 	struct world *w = world_new();
@@ -376,6 +397,7 @@ int main(void)
 		cmocka_unit_test(test_others_are_unique),
 		cmocka_unit_test(test_seqid_skips_zero),
 		cmocka_unit_test(test_revoke),
+		cmocka_unit_test(test_revoke_without_stub),
 		cmocka_unit_test(test_counts),
 		cmocka_unit_test(test_insert_after_end),
 		cmocka_unit_test(test_race),
