@@ -20,6 +20,9 @@
 		OPEN4_SHARE_ACCESS_WANT_DELEG_TIMESTAMPS |              \
 		OPEN4_SHARE_ACCESS_WANT_OPEN_XOR_DELEGATION)
 
+/* A name whose file is gone as soon as it is looked up is tried so often. */
+#define FIND_TRIES 4
+
 /* One OPEN on its way: what was asked, then what was found or made. */
 struct open_job {
 	struct compound *c;
@@ -379,6 +382,27 @@ static nfsstat4 may_open_now(struct open_job *job)
 	return NFS4_OK;
 }
 
+/*
+ * What was found may be gone before it is open. By name that is nobody's stale
+ * handle: look again.
+ */
+static nfsstat4 find_and_open(struct open_job *job)
+{
+	bool by_name = job->args->claim.claim == CLAIM_NULL;
+	int tries = by_name ? FIND_TRIES : 1;
+	nfsstat4 status;
+
+	do {
+		status = find_file(job);
+		if (status != NFS4_OK)
+			return status;
+		status = check_permission(job);
+		if (status == NFS4_OK)
+			status = grant_on_node(job);
+	} while (status == NFS4ERR_STALE && !job->created && --tries > 0);
+	return status;
+}
+
 nfsstat4 op_open(struct compound *c, const nfs_argop4 *arg, nfs_resop4 *res)
 {
 	struct open_job job = {
@@ -394,11 +418,7 @@ nfsstat4 op_open(struct compound *c, const nfs_argop4 *arg, nfs_resop4 *res)
 	if (status == NFS4_OK)
 		status = may_open_now(&job);
 	if (status == NFS4_OK)
-		status = find_file(&job);
-	if (status == NFS4_OK)
-		status = check_permission(&job);
-	if (status == NFS4_OK)
-		status = grant_on_node(&job);
+		status = find_and_open(&job);
 	drop_pin(&job);
 	if (status != NFS4_OK)
 		return no_second_try(&job, status);

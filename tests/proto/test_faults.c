@@ -31,6 +31,7 @@ struct scenario {
 	void (*ask)(struct stage *s);
 	/* Calls whose failure the operation may bear: bits. */
 	uint64_t bears;
+	bool looks_again; /* by name: what is STALE may be found then */
 };
 
 #define CALL(c) (UINT64_C(1) << STORE_CALL_##c)
@@ -331,9 +332,9 @@ static const struct scenario scenarios[] = {
 	/* Without the pin it may be gone before it is open, and says so. */
 	{"OPEN create", do_open_create, AFTERWARDS | CALL(PIN)},
 	{"OPEN exclusive", do_open_exclusive, AFTERWARDS | CALL(PIN)},
-	{"OPEN exclusive again", do_open_exclusive_again, 0},
-	{"OPEN truncate", do_open_truncate, AFTERWARDS},
-	{"OPEN", do_open},
+	{"OPEN exclusive again", do_open_exclusive_again, 0, true},
+	{"OPEN truncate", do_open_truncate, AFTERWARDS, true},
+	{"OPEN", do_open, 0, true},
 	{"OPEN fh", do_open_fh},
 	{"CLOSE", do_close},
 	{"LOCK", do_lock},
@@ -605,6 +606,7 @@ static unsigned disturb(const struct scenario *sc, const struct run *calm,
 	fault_fail_nth(s.r.store, call, error, nth);
 	status = run(&s, sc);
 	fault_fail(s.r.store, call, 0, 0);
+	bears |= sc->looks_again && error == ESTALE;
 	good = status == want || (bears && status == NFS4_OK);
 	good = good && nothing_half_done(&s, calm);
 	if (status != NFS4_OK)

@@ -4,6 +4,7 @@
  * gone before the open is granted is open all the same, not STALE; an open
  * file that loses two names is kept once, or nobody would let it go; and who
  * opens a file while it is being removed, or while it is let go of, has it.
+ * What is gone before it is open is NOENT, and not STALE.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -24,6 +25,7 @@ static struct {
 	/* Somebody else, who opens `made` from inside a call of the store. */
 	struct nfsc *quick;
 	struct nfsc_fh root, made;
+	int remove_at_check; /* so often */
 	bool open_at_remove, open_at_rename, open_at_unpin;
 	struct nfsc_opened open;
 } t;
@@ -55,6 +57,22 @@ static int sync_entry(
 			s, &cred_server, dir, name_from_str("made"), &change);
 	t.remove_at_sync = false;
 	return t.below->sync_entry(s, dir, child);
+}
+
+/* The name is looked up, and gone when its file is to be opened. */
+static int open_check(struct store *s, const struct cred *cred,
+	const struct fileid *id, uint32_t access)
+{
+	struct dir_change change = {.no_position = true};
+	struct fileid root;
+
+	if (t.remove_at_check > 0) {
+		t.remove_at_check--;
+		t.below->root(s, &root);
+		t.below->remove(
+			s, &cred_server, &root, name_from_str("made"), &change);
+	}
+	return t.below->open_check(s, cred, id, access);
 }
 
 static int remove_slowly(struct store *s, const struct cred *cred,
@@ -102,6 +120,7 @@ static int setup(void **state)
 	t.below = t.server.below->ops;
 	t.ops = *t.below;
 	t.ops.sync_entry = sync_entry;
+	t.ops.open_check = open_check;
 	t.ops.remove = remove_slowly;
 	t.ops.rename = rename_slowly;
 	t.ops.pin = pin;
@@ -256,6 +275,28 @@ static void test_opened_at_the_last_close(void **state)
 	end_quick(c);
 }
 
+/* It is the file that is gone, not the directory the client named. */
+static void test_removed_before_opened(void **state)
+{
+	struct nfsc *c = begin_quick();
+	struct name made = name_from_str("made");
+	struct nfsc_open how = for_both;
+	struct nfsc_opened open;
+
+	t.remove_at_check = 1;
+	assert_int_equal(
+		nfsc_open(c, &t.root, made, &how, &open), NFS4ERR_NOENT);
+	open_new(c, &t.root, &open);
+	assert_int_equal(nfsc_close(c, &open.fh, &open.stateid), 0);
+	t.remove_at_check = 1;
+	how.create = true;
+	how.mode = UNCHECKED4;
+	assert_int_equal(nfsc_open(c, &t.root, made, &how, &open), 0);
+	assert_usable(c, &open);
+	nfsc_free(t.quick);
+	nfsc_free(c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -265,6 +306,8 @@ int main(void)
 			test_two_names_removed, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			test_opened_while_removed, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_removed_before_opened, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			test_opened_while_overwritten, setup, teardown),
 		cmocka_unit_test_setup_teardown(
