@@ -116,17 +116,29 @@ void terms_make_want(struct hold *h)
 
 /* ---- the grant ---- */
 
+/* Is there anything in it that can change? */
+static bool can_change(bitmap4 set)
+{
+	static const unsigned fixed[] = {FATTR4_TYPE, FATTR4_NAMED_ATTR,
+		FATTR4_FSID, FATTR4_FILEHANDLE, FATTR4_FILEID, FATTR4_RAWDEV,
+		FATTR4_TIME_CREATE, FATTR4_MOUNTED_ON_FILEID};
+
+	for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++)
+		bitmap4_clear(&set, fixed[i]);
+	return !bitmap4_empty(&set);
+}
+
 /*
- * Changes of attributes are promised only of those that were named. Who asks
- * for kinds and gets none gets no flag either.
+ * Changes of attributes are promised only of those that were named and can
+ * change. Who asks for kinds and gets none gets no flag either.
  */
 static uint32_t expected_types(const struct hold *h)
 {
 	uint32_t kinds = h->terms.kinds & dirdeleg_supported();
 
-	if (bitmap4_empty(&h->want.child_attrs))
+	if (!can_change(h->want.child_attrs))
 		kinds &= ~BIT(CHANGE_CHILD_ATTRS);
-	if (bitmap4_empty(&h->want.dir_attrs))
+	if (!can_change(h->want.dir_attrs))
 		kinds &= ~BIT(CHANGE_DIR_ATTRS);
 	if (h->terms.kinds && !kinds)
 		return 0;
