@@ -141,6 +141,7 @@ struct known {
 	uint64_t snap;    /* seq of which its attributes are */
 	int64_t since_ns; /* the beginning of that period */
 	bool unsure;      /* its attributes, after a change of its own */
+	bool linked;      /* by others, where nobody may have seen it */
 };
 
 struct hold {

@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/rand.h"
 
 #define ACTS_MAX 16384
@@ -203,14 +204,29 @@ static void write_(struct actor *a, const struct deed_place *at)
 		note(LOCAL_WRITTEN, at->inode, name);
 }
 
-static void chmod_(struct actor *a, const struct deed_place *at, bool itself)
+/* Everybody may go on as before. */
+static struct setattr any_attribute(struct actor *a)
 {
 	static const uint32_t modes[] = {0777, 0757, 0737, 0727};
+	static const uint32_t what[] = {
+		SETATTR_MODE, SETATTR_MODE, SETATTR_UID, SETATTR_MTIME};
+
+	return (struct setattr){
+		.mask = what[below(a, 4)],
+		.mode = modes[below(a, 4)],
+		.uid = (uint32_t)below(a, 2) * 4321,
+		.mtime_ns = (int64_t)below(a, 1000000) * NSEC_PER_SEC,
+	};
+}
+
+static void set_(struct actor *a, const struct deed_place *at, bool itself)
+{
+	const struct setattr set = any_attribute(a);
 	int name = any_name(a);
 	uint64_t dir = 0;
 
-	if (a->deeds->chmod(a->job, at, itself ? "" : name_of(a, name),
-		    modes[below(a, 4)], &dir) != 0)
+	if (a->deeds->set(a->job, at, itself ? "" : name_of(a, name), &set,
+		    &dir) != 0)
 		return;
 	if (dir)
 		note(LOCAL_SET, dir, -1);
@@ -242,7 +258,7 @@ static void act(struct actor *a)
 	else if (dice < 91)
 		write_(a, &at);
 	else
-		chmod_(a, &at, dice >= 98);
+		set_(a, &at, dice >= 98);
 	a->deeds->leave(&at);
 	a->deeds->leave(&other);
 }

@@ -53,7 +53,7 @@ enum local_deed {
 	LOCAL_NAME,    /* @name of @dir came, went, or is something else */
 	LOCAL_SET,     /* attributes of @dir itself */
 	LOCAL_WRITTEN, /* what @dir has under @name was written to, */
-	LOCAL_CHANGED, /* got another mode, */
+	LOCAL_CHANGED, /* got another mode, owner or time, */
 	LOCAL_LINKED,  /* or one more name */
 	LOCAL_ENDED,   /* a directory may have been removed, in @dir */
 };
@@ -117,8 +117,8 @@ struct deeds {
 		const struct deed_place *from, const char *name,
 		const struct deed_place *to, const char *new_name);
 	/* @name empty: itself. *@dir: the inode if it is a directory, or 0. */
-	int (*chmod)(const struct local_job *job, const struct deed_place *at,
-		const char *name, uint32_t mode, uint64_t *dir);
+	int (*set)(const struct local_job *job, const struct deed_place *at,
+		const char *name, const struct setattr *set, uint64_t *dir);
 	int (*write)(const struct local_job *job, const struct deed_place *at,
 		const char *name, uint64_t offset);
 	/* What follows is not reported; and now it is lost. */

@@ -32,6 +32,19 @@ static bitmap4 comparable(
 	return both;
 }
 
+/*
+ * Changes of entries that others made in a directory which nobody watches are
+ * not seen there (docs/NFS.md); what else they do to it is, in its parent.
+ */
+static void leave_out_entries(bitmap4 *mask)
+{
+	static const unsigned bits[] = {FATTR4_SIZE, FATTR4_NUMLINKS,
+		FATTR4_TIME_METADATA, FATTR4_TIME_MODIFY, FATTR4_SPACE_USED};
+
+	for (size_t i = 0; i < sizeof(bits) / sizeof(bits[0]); i++)
+		bitmap4_clear(mask, bits[i]);
+}
+
 static const char *difference(const char *whose, unsigned bit,
 	const struct attr *told, const struct attr *now)
 {
@@ -83,23 +96,19 @@ static bool is_newer(
 }
 
 /*
- * What the kernel does not report of local changes (docs/NFS.md): by a link in
- * a directory that nobody watches anything may be done to a file; and changes
- * of entries are not seen on an unwatched directory that has them.
+ * What the kernel does not report of local changes (docs/NFS.md): that a file
+ * with one link gets another in a directory that nobody watches, and what is
+ * done by that one from then on.
  */
 static bool may_be_missed(struct check *c, const struct dircache_entry *listed,
-	const struct known *known)
+	struct known *known)
 {
-	struct dircache_entry told;
-
-	if (!c->w->options.local || !is_newer(listed, known))
+	if (!c->w->options.local)
 		return false;
-	return listed->attr.nlink > 1 || listed->attr.type == OBJECT_DIR ||
-		!dircache_find(c->h->model, listed->name, &told) ||
-		!bitmap4_has(&told.mask, FATTR4_NUMLINKS) ||
-		told.attr.nlink > 1 ||
-		actor_did(LOCAL_LINKED, c->h->inode,
-			prop_name_index(c->w, listed->name));
+	if (actor_did(LOCAL_LINKED, c->h->inode,
+		    prop_name_index(c->w, listed->name)))
+		known->linked = true;
+	return known->linked && is_newer(listed, known);
 }
 
 /* True: what is known of it is no promise. */
@@ -143,6 +152,8 @@ static bool check_entry(void *ctx, const struct dircache_entry *listed)
 		is_excused(c, listed, &c->h->known[i]))
 		return true;
 	both = comparable(c->w, &known.mask, &listed->mask);
+	if (c->w->options.local && listed->attr.type == OBJECT_DIR)
+		leave_out_entries(&both);
 	bit = dirattr_first_difference(&known.attr, &listed->attr, &both);
 	if (bit >= BITMAP4_BITS) {
 		count(c, &both);

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "prop_actor.h"
 #include "store/memory_foreign.h"
 
@@ -142,10 +143,13 @@ static int host_rename(const struct local_job *job,
 }
 
 /* O_PATH, so that what is changed is what was looked at. */
-static int chmod_opened(int fd, uint32_t mode, uint64_t *dir)
+static int set_opened(int fd, const struct setattr *set, uint64_t *dir)
 {
+	const struct timespec times[2] = {{.tv_nsec = UTIME_OMIT},
+		{.tv_sec = set->mtime_ns / NSEC_PER_SEC}};
 	char path[64];
 	struct stat st;
+	int r = 0;
 
 	if (fstat(fd, &st) < 0)
 		return -errno;
@@ -153,11 +157,17 @@ static int chmod_opened(int fd, uint32_t mode, uint64_t *dir)
 		return -EINVAL;
 	*dir = S_ISDIR(st.st_mode) ? st.st_ino : 0;
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	return result(chmod(path, mode));
+	if (set->mask & SETATTR_MODE)
+		r = chmod(path, set->mode);
+	if (r == 0 && (set->mask & SETATTR_UID))
+		r = chown(path, set->uid, (gid_t)-1);
+	if (r == 0 && (set->mask & SETATTR_MTIME))
+		r = utimensat(AT_FDCWD, path, times, 0);
+	return result(r);
 }
 
-static int host_chmod(const struct local_job *job, const struct deed_place *at,
-	const char *name, uint32_t mode, uint64_t *dir)
+static int host_set(const struct local_job *job, const struct deed_place *at,
+	const char *name, const struct setattr *set, uint64_t *dir)
 {
 	int fd, err;
 
@@ -165,7 +175,7 @@ static int host_chmod(const struct local_job *job, const struct deed_place *at,
 		at->fd, *name ? name : ".", O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	err = chmod_opened(fd, mode, dir);
+	err = set_opened(fd, set, dir);
 	close(fd);
 	return err;
 }
@@ -195,7 +205,7 @@ const struct deeds deeds_host = {
 	.link = host_link,
 	.remove = host_remove,
 	.rename = host_rename,
-	.chmod = host_chmod,
+	.set = host_set,
 	.write = host_write,
 	.mute = host_mute,
 	.lose = host_mute,
@@ -287,11 +297,9 @@ static int memory_rename(const struct local_job *job,
 		&to->id, name_from_str(new_name));
 }
 
-static int memory_chmod(const struct local_job *job,
-	const struct deed_place *at, const char *name, uint32_t mode,
-	uint64_t *dir)
+static int memory_set(const struct local_job *job, const struct deed_place *at,
+	const char *name, const struct setattr *set, uint64_t *dir)
 {
-	const struct setattr set = {.mask = SETATTR_MODE, .mode = mode};
 	struct fileid id = at->id;
 	bool is_dir;
 	int err = 0;
@@ -306,7 +314,7 @@ static int memory_chmod(const struct local_job *job,
 	if (!is_dir)
 		*dir = 0;
 	return memory_foreign_setattr(
-		job->store, &at->id, name_from_str(name), &set);
+		job->store, &at->id, name_from_str(name), set);
 }
 
 static int memory_write(const struct local_job *job,
@@ -335,7 +343,7 @@ const struct deeds deeds_memory = {
 	.link = memory_link,
 	.remove = memory_remove,
 	.rename = memory_rename,
-	.chmod = memory_chmod,
+	.set = memory_set,
 	.write = memory_write,
 	.mute = memory_mute,
 	.lose = memory_lose,

@@ -174,8 +174,10 @@ static int fill(struct hold *h)
 	bitmap4_set(&attrs, FATTR4_FILEID);
 	bitmap4_set(&attrs, FATTR4_FILEHANDLE);
 	h->filled = h->looked = spy_seq();
-	for (int i = 0; i < ALL_NAMES; i++)
+	for (int i = 0; i < ALL_NAMES; i++) {
 		h->known[i].since_ns = p->world->began_ns;
+		h->known[i].linked = false;
+	}
 	do {
 		page = (struct nfsc_page){.cookie = 0};
 		err = list_once(p->client, &h->fh, &attrs, &l, &page);

@@ -52,7 +52,7 @@ static void show_local(const struct match *m)
 	static const char *const deeds[] = {
 		[LOCAL_NAME] = "came or went",
 		[LOCAL_WRITTEN] = "was written to",
-		[LOCAL_CHANGED] = "got another mode",
+		[LOCAL_CHANGED] = "got another mode, owner or time",
 		[LOCAL_LINKED] = "got another name",
 	};
 
