@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -168,6 +169,29 @@ static void test_sync_entry_of_the_gone(void **state)
 	posix_trim(rig.store, 0);
 	assert_int_equal(store_sync_entry(rig.store, &rig.root, &id), 0);
 	assert_int_equal(store_sync_entry(rig.store, &dir, NULL), 0);
+}
+
+/* Somebody's lease shuts us out, but the change of its links is made. */
+static void test_sync_entry_under_a_lease(void **state)
+{
+	struct dir_change change = {0};
+	struct fileid id = make("f");
+	int fd;
+
+	posix_trim(rig.store, 0);
+	signal(SIGIO, SIG_IGN);
+	fd = open(rig_path(&rig, "f"), O_RDWR | O_CLOEXEC);
+	assert_true(fd >= 0);
+	assert_int_equal(fcntl(fd, F_SETLEASE, F_WRLCK), 0);
+	all_syncs = 0;
+	assert_int_equal(store_link(rig.store, &cred_server, &id, &rig.root,
+				 name_from_str("g"), &change),
+		0);
+	assert_int_equal(store_sync_entry(rig.store, &rig.root, &id), 0);
+	assert_int_equal(all_syncs, 1);
+	fail_next = 1;
+	assert_int_equal(store_sync_entry(rig.store, &rig.root, &id), -EIO);
+	close(fd);
 }
 
 /* Nobody asked for the sync that failed, so the next commit is told. */
@@ -422,6 +446,7 @@ int main(void)
 		TEST(test_setattr_tells),
 		TEST(test_sync_entry_tells),
 		TEST(test_sync_entry_of_the_gone),
+		TEST(test_sync_entry_under_a_lease),
 		TEST(test_eviction_keeps_its_error),
 		TEST(test_nothing_to_sync_is_not_synced),
 		TEST(test_commit_after_data_sync),
