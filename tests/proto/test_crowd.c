@@ -12,6 +12,9 @@
 #include "ask.h"
 #include "rig.h"
 #include "state/deleg.h"
+#include "state/inspect.h"
+#include "state/policy_stateid.h"
+#include "state/recall.h"
 #include "testserver.h"
 
 #define DIRS PEER_SLOTS
@@ -191,12 +194,109 @@ static void dd24_a_deaf_client_costs_nobody_else(void **state)
 	peer_fini(&other);
 }
 
+/* ---- a client that frees nothing ---- */
+
+#define LOST    STATEID_REVOKED_MAX
+#define AT_ONCE 20 /* in one compound; divides LOST */
+
+static void hold_some(struct peer *p, unsigned first, stateid4 *ret)
+{
+	char name[AT_ONCE][16];
+
+	peer_begin(p);
+	for (unsigned i = 0; i < AT_ONCE; i++) {
+		snprintf(name[i], sizeof(name[i]), "d%u", first + i);
+		ask_root(p);
+		ask_create(p, name[i], NF4DIR);
+		ask_dir_delegation(p, 0);
+	}
+	assert_int_equal(peer_call(p), NFS4_OK);
+	for (unsigned i = 0; i < AT_ONCE; i++) {
+		const GET_DIR_DELEGATION4res_non_fatal *res =
+			&peer_result(p, i * 3 + 2)
+				 ->opget_dir_delegation.gddr_res_non_fatal4;
+
+		assert_int_equal(res->gddrnf_status, GDD4_OK);
+		ret[i] = res->gddrnf_resok4.gddr_stateid;
+	}
+}
+
+static void recall_one(struct rig *r, const stateid4 *sid)
+{
+	struct deleg *d = deleg_by_other(r->server->state, sid->other);
+
+	assert_non_null(d);
+	recall_start(d, RECALL_ADMIN);
+	deleg_put(d);
+}
+
+/* It renews its lease and answers, and returns nothing. */
+static void lose_all(struct rig *r, struct peer *p, const stateid4 *sids)
+{
+	for (int i = 0; i < LOST; i++)
+		recall_one(r, &sids[i]);
+	peer_serve_until(p, &p->recalls, LOST);
+	for (int s = 0; s <= RIG_LEASE_MS / 1000; s += 10) {
+		peer_settle(p);
+		rig_advance(r, 10000);
+	}
+}
+
+static gddrnf4_status ask_again(struct peer *p)
+{
+	peer_begin(p);
+	ask_path(p, "d0");
+	ask_dir_delegation(p, 0);
+	assert_int_equal(peer_call(p), NFS4_OK);
+	return peer_last(p)
+		->opget_dir_delegation.gddr_res_non_fatal4.gddrnf_status;
+}
+
+static void free_some(struct peer *p, const stateid4 *sids)
+{
+	peer_begin(p);
+	for (unsigned i = 0; i < AT_ONCE; i++)
+		ask_free_stateid(p, &sids[i]);
+	assert_int_equal(peer_call(p), NFS4_OK);
+}
+
+static void dd10_revoked_ones_are_to_be_freed(void **state)
+{
+	static stateid4 sids[LOST];
+	struct rig *r = *state;
+	struct peer p, other;
+	struct state_stats before, stats;
+
+	peer_init(&p, r->server, "p");
+	state_read_stats(r->server->state, &before);
+	for (unsigned i = 0; i < LOST; i += AT_ONCE)
+		hold_some(&p, i, &sids[i]);
+	lose_all(r, &p, sids);
+	assert_int_equal(
+		peer_status_flags(&p), SEQ4_STATUS_RECALLABLE_STATE_REVOKED);
+	state_read_stats(r->server->state, &stats);
+	assert_int_equal(stats.revocations, LOST);
+	assert_int_equal(stats.stateids, before.stateids + LOST);
+	assert_int_equal(ask_again(&p), GDD4_UNAVAIL);
+	peer_init(&other, r->server, "other");
+	take_dir_delegation(&other, "d0", 0);
+	for (unsigned i = 0; i < LOST; i += AT_ONCE)
+		free_some(&p, &sids[i]);
+	assert_int_equal(peer_status_flags(&p), 0);
+	assert_int_equal(ask_again(&p), GDD4_OK);
+	peer_fini(&p);
+	peer_fini(&other);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(dd15_an_unmount_blocks_nobody),
 		cmocka_unit_test_setup_teardown(
 			dd24_a_deaf_client_costs_nobody_else, rig_setup,
+			rig_teardown),
+		cmocka_unit_test_setup_teardown(
+			dd10_revoked_ones_are_to_be_freed, rig_setup,
 			rig_teardown),
 	};
 
