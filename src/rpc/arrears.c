@@ -18,10 +18,14 @@ void arrears_fini(struct arrears *a)
 	lock_fini(&a->lock);
 }
 
+static size_t bytes_of(const struct arrears *a)
+{
+	return atomic_load_explicit(&a->bytes, memory_order_relaxed);
+}
+
 bool arrears_are_short(const struct arrears *a)
 {
-	return atomic_load_explicit(&a->bytes, memory_order_relaxed) >
-		a->max / 2;
+	return bytes_of(a) > a->max / 2;
 }
 
 void arrears_set_locked(struct rpc_conn *conn, size_t bytes)
@@ -53,11 +57,21 @@ void arrears_moved_locked(struct rpc_conn *conn)
 /* Who moved longest ago, if that is too much; a connection there is open. */
 static struct rpc_conn *take_worst(struct arrears *a)
 {
-	scope_lock(&a->lock);
-	if (atomic_load(&a->bytes) <= a->max || list_empty(&a->conns))
+	if (bytes_of(a) <= a->max) /* as nearly always: without the lock */
 		return NULL;
+	scope_lock(&a->lock);
+	if (bytes_of(a) <= a->max || list_empty(&a->conns))
+		return NULL; /* whoever leaves has paid before */
 	return rpc_conn_get(
 		list_first_entry(&a->conns, struct rpc_conn, owing));
+}
+
+static void note_closed(struct rpc *rpc, const struct rpc_conn *conn)
+{
+	counter_add(&rpc->stats.arrears_closed, 1);
+	log_limited(LOG_LVL_INFO, 10000,
+		"closing connection peer=%s reason=memory",
+		rpc_conn_peer(conn));
 }
 
 /* To close one pays its debt, so this ends. */
@@ -66,11 +80,8 @@ void arrears_enforce(struct rpc *rpc)
 	struct rpc_conn *conn;
 
 	while ((conn = take_worst(&rpc->arrears))) {
-		log_limited(LOG_LVL_INFO, 10000,
-			"closing connection peer=%s reason=memory",
-			rpc_conn_peer(conn));
-		counter_add(&rpc->stats.arrears_closed, 1);
-		rpc_conn_close(conn);
+		if (conn_close(conn)) /* no other worker was faster */
+			note_closed(rpc, conn);
 		rpc_conn_put(conn);
 	}
 }

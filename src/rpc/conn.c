@@ -109,7 +109,7 @@ static void finish_close_locked(struct rpc_conn *conn)
 	rpc_post(conn->rpc, &conn->teardown_job);
 }
 
-void rpc_conn_close(struct rpc_conn *conn)
+bool conn_close(struct rpc_conn *conn)
 {
 	bool first;
 
@@ -125,6 +125,12 @@ void rpc_conn_close(struct rpc_conn *conn)
 	lock_release(&conn->lock);
 	if (first)
 		shutdown(conn->fd, SHUT_RDWR);
+	return first;
+}
+
+void rpc_conn_close(struct rpc_conn *conn)
+{
+	conn_close(conn);
 }
 
 /* ---- what the peer owes ---- */

@@ -102,6 +102,9 @@ void conn_event(struct worker *w, struct rpc_conn *conn, uint32_t events);
 /* Take a record and run it; the caller owns the read side. On a worker. */
 void conn_read(struct worker *w, struct rpc_conn *conn);
 
+/* As rpc_conn_close(); true: it was open before. */
+bool conn_close(struct rpc_conn *conn);
+
 /* A call taken by conn_read() has ended: its reply is sent or queued. */
 void conn_call_done(struct rpc_conn *conn);
 

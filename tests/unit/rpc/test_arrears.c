@@ -67,6 +67,23 @@ static void wait_owed(struct rig *rig, uint64_t low, uint64_t high)
 	rig_wait(is_at_level, &(struct level){rig, low, high});
 }
 
+struct closed {
+	struct rig *rig;
+	uint64_t least;
+};
+
+static bool are_closed(void *ctx)
+{
+	struct closed *want = ctx;
+
+	return stats_of(want->rig).arrears_closed >= want->least;
+}
+
+static void wait_closed(struct rig *rig, uint64_t least)
+{
+	rig_wait(are_closed, &(struct closed){rig, least});
+}
+
 static void read_some(int fd, size_t size)
 {
 	scope_free uint8_t *buf = malloc(size);
@@ -160,7 +177,7 @@ static void test_honest_reader_outlives_hoarders(void **state)
 		wait_owed(&rig, 1, MAX);
 	}
 	assert_true(rpc_conn_is_open(honest));
-	assert_true(stats_of(&rig).arrears_closed >= HOARDERS - MAX / SIZE);
+	wait_closed(&rig, HOARDERS - MAX / SIZE);
 	assert_true(stats_of(&rig).arrears_closed < HOARDERS);
 	rpc_conn_put(honest);
 	for (int i = 0; i < HOARDERS; i++)
@@ -306,6 +323,7 @@ static void test_beginnings_are_bounded(void **state)
 
 		fds[i] = narrow_pair(&rig, &conns[i]);
 		begin_record(fds[i], SIZE);
+		wait_closed(&rig, i < 3 ? 0 : i - 2);
 		wait_owed(&rig, want, want);
 	}
 	for (int i = 0; i < PEERS; i++) {
