@@ -13,6 +13,8 @@
               files are created in it
     marks     the kernel's memory for 100,000 watched directories, on the
               file system of /var/tmp
+    local     files made and changed on the server's disk: time until herald
+              watch says so
 
 Each one runs against a fresh release build of heraldd on loopback, which
 exports a new directory in memory (/dev/shm, or $HERALD_TEST_DIR): what is
@@ -32,6 +34,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -312,8 +315,72 @@ def marks(b) -> None:
           re.search(r"(\d+ bytes).* each", said)[1], "none", True)
 
 
+class Watch:
+    """herald watch, and when it said what."""
+
+    def __init__(self, server):
+        self.process = subprocess.Popen(
+            [HERALD, "watch", "--verbose", server.url], text=True,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE)
+        while "watching" not in (line := self.process.stderr.readline()):
+            if not line:
+                raise SystemExit("herald watch did not start")
+        self.said, self.news = {}, threading.Condition()
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self) -> None:
+        for line in self.process.stdout:
+            with self.news:
+                self.said[line.split(" ", 1)[1].strip()] = time.monotonic()
+                self.news.notify()
+
+    def when(self, what) -> float:
+        with self.news:
+            if not self.news.wait_for(lambda: what in self.said, 30):
+                raise SystemExit(f"herald watch did not say {what}")
+            return self.said[what]
+
+    def close(self) -> None:
+        self.process.terminate()
+        self.process.wait()
+
+
+LOCAL_CHANGES = {"CREATE": Path.touch, "ATTRIB": lambda p: p.chmod(0o600),
+                 "DELETE": Path.unlink}
+
+
+def local_delays(b) -> dict:
+    """By event, in ms: from before each change to the line that tells it."""
+    took = {event: [] for event in LOCAL_CHANGES}
+    with Server() as server:
+        watch = Watch(server)
+        for i in range(b.scale(300)):
+            path = server.dir / "export" / f"f{i}"
+            for event, change in LOCAL_CHANGES.items():
+                before = time.monotonic()
+                change(path)
+                then = watch.when(f"{event} {path.name}")
+                took[event].append((then - before) * 1e3)
+        watch.close()
+    return took
+
+
+def local(b) -> None:
+    for event, ms in local_delays(b).items():
+        ms.sort()
+        p50, p99 = (ms[len(ms) * n // 100] for n in (50, 99))
+        b.note(["herald watch", event],
+               {"ms": {"p50": p50, "p99": p99, "max": ms[-1]}})
+        b.row("local", f"{event} on the server's disk, {len(ms)} times, "
+              "window 50 ms: change to event", f"p50 {p50:.0f} ms, "
+              f"p99 {p99:.0f} ms, max {ms[-1]:.0f} ms", "max < 1 s",
+              ms[-1] < 1000)
+
+
 BENCHMARKS = {"latency": latency, "holders": holders, "burst": burst,
-              "memory": memory, "create": create, "list": list_huge, "marks": marks}
+              "memory": memory, "create": create, "list": list_huge,
+              "marks": marks, "local": local}
 
 
 def main() -> int:
