@@ -89,6 +89,7 @@ struct weather {
 	uint32_t window_ms;
 	uint32_t queue_events; /* 0: as many as usual */
 	uint32_t max_delegs;   /* same */
+	uint32_t memory;       /* bytes; same */
 	bool store_fails;
 	bool reports_lost; /* of local changes, on the memory store */
 	uint16_t permille[PEERS][MISCHIEFS];

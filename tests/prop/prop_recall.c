@@ -203,16 +203,18 @@ static bool is_explained(const struct hold *h)
 	case RECALL_PERMISSION: /* or nobody can tell whether it has it */
 		return (h->evidence & EVIDENCE_SET) || weather->store_fails;
 	case RECALL_OVERFLOW:
-		return weather->queue_events || weather->store_fails;
+		return weather->queue_events || weather->memory ||
+			weather->store_fails;
 	case RECALL_CALLBACK_ERROR:
 		return h->peer->mischief > 0;
 	case RECALL_RESOURCE:
-		return weather->max_delegs;
+		return weather->max_delegs || weather->memory;
 	case RECALL_LOCAL_CHANGE: /* or nobody can tell what there is */
-		return (h->evidence & EVIDENCE_LOCAL) || weather->store_fails;
+		return (h->evidence & EVIDENCE_LOCAL) || weather->memory ||
+			weather->store_fails;
 	case -1: /* over before the client could ask */
 		return changed || h->evidence || weather_is_lenient(h->peer) ||
-			weather->max_delegs;
+			weather->max_delegs || weather->memory;
 	default:
 		return false;
 	}

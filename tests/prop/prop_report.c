@@ -14,9 +14,10 @@ void report_weather(const struct world *w)
 {
 	const struct weather *we = &w->weather;
 
-	fprintf(stderr, "phase %u: window %u ms, queue %u, limit %u%s%s",
+	fprintf(stderr,
+		"phase %u: window %u ms, queue %u, limit %u, memory %u%s%s",
 		w->phase, we->window_ms, we->queue_events, we->max_delegs,
-		we->store_fails ? ", the store fails" : "",
+		we->memory, we->store_fails ? ", the store fails" : "",
 		we->reports_lost ? ", reports are lost" : "");
 	for (int i = 0; i < PEERS; i++) {
 		for (int m = 0; m < MISCHIEFS; m++) {

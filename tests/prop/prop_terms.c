@@ -162,8 +162,10 @@ void terms_check_grant(const struct hold *h)
 	uint32_t granted = h->deleg.types.word[0];
 	uint32_t expected = expected_types(h);
 
-	if (w->weather.store_fails && !(granted & ~expected))
-		expected = granted; /* what cannot be read is not promised */
+	/* What cannot be read is not promised, nor what finds no memory. */
+	if ((w->weather.store_fails || w->weather.memory) &&
+		!(granted & ~expected))
+		expected = granted;
 	if (granted != expected)
 		prop_fail(w, "asked for types %x, granted %x, expected %x",
 			h->want.types.word[0], granted, expected);

@@ -39,6 +39,11 @@ static void make_limit(struct weather *w, struct rand_stream *rand)
 	w->max_delegs = 4 + (uint32_t)rand_stream_below(rand, 12);
 }
 
+static void make_scarce(struct weather *w, struct rand_stream *rand)
+{
+	w->memory = 4096 + (uint32_t)rand_stream_below(rand, 32 * 1024);
+}
+
 static void make_store(struct weather *w, struct rand_stream *rand)
 {
 	w->store_fails = true;
@@ -135,7 +140,10 @@ static void make_mixed(struct weather *w, struct rand_stream *rand)
 		make_limit(w, rand);
 		break;
 	case 3:
+		make_scarce(w, rand);
+		break;
 	case 4:
+	case 5:
 		w->store_fails = true;
 		break;
 	default:
@@ -150,6 +158,7 @@ static const struct {
 	{"nothing", make_nothing},
 	{"overflow", make_overflow},
 	{"limit", make_limit},
+	{"scarce", make_scarce},
 	{"store", make_store},
 	{"lost", make_lost},
 	{"late", make_late},
@@ -200,6 +209,8 @@ void weather_configure(const struct weather *weather, struct state_config *c)
 						     : usual.notify_max_events;
 	c->max_dir_delegs = weather->max_delegs ? weather->max_delegs
 						: usual.max_dir_delegs;
+	c->max_deleg_bytes =
+		weather->memory ? weather->memory : usual.max_deleg_bytes;
 }
 
 /* ---- asking ---- */
@@ -209,7 +220,7 @@ bool weather_lets_hold(const struct world *w)
 	const struct weather *weather = &w->weather;
 
 	return weather->queue_events != 1 && !weather->max_delegs &&
-		!weather->reports_lost;
+		!weather->memory && !weather->reports_lost;
 }
 
 bool weather_has(const struct peer *p, enum mischief m)
@@ -231,7 +242,8 @@ bool weather_is_lenient(const struct peer *p)
 {
 	const struct weather *w = &p->world->weather;
 
-	return w->queue_events || w->store_fails || weather_is_rough(p);
+	return w->queue_events || w->memory || w->store_fails ||
+		weather_is_rough(p);
 }
 
 /* ---- striking ---- */
