@@ -3,8 +3,12 @@
 
 #include "base/cleanup.h"
 
-/* How long an operator waits for what would be nice to know. */
-#define PATIENCE_MS 1000
+/*
+ * How long an operator waits for what would be nice to know; and while another
+ * answer is late: exports are often of one disk, and hang together.
+ */
+#define PATIENCE_MS      1000
+#define PATIENCE_LESS_MS 50
 
 void control_disks_init(struct control_disks *disks)
 {
@@ -55,11 +59,11 @@ static bool is_done(struct control_query *q)
 	return q->done;
 }
 
-static bool wait_done(struct control_query *q)
+static bool wait_done(struct control_query *q, uint64_t patience_ms)
 {
 	scope_lock(&q->lock);
 	while (!q->done) {
-		if (!cond_wait_ms(&q->cond, &q->lock, PATIENCE_MS))
+		if (!cond_wait_ms(&q->cond, &q->lock, patience_ms))
 			return false;
 	}
 	return true;
@@ -85,14 +89,17 @@ static bool is_late(struct control_disks *disks, const struct rpc_gate *gate)
 bool control_disks_ask(struct control_disks *disks, struct control_query *q,
 	struct nfs_server *server, struct export *export)
 {
+	uint64_t patience_ms;
+
 	if (is_late(disks, &export->gate))
 		return false;
+	patience_ms = list_empty(&disks->late) ? PATIENCE_MS : PATIENCE_LESS_MS;
 	q->rpc = server->rpc;
 	q->gate = &export->gate;
 	q->job.run = run_query;
 	ref_get(&q->ref);
 	rpc_post(server->rpc, &q->job);
-	if (wait_done(q))
+	if (wait_done(q, patience_ms))
 		return q->was_run;
 	ref_get(&q->ref);
 	list_add_tail(&disks->late, &q->link);
