@@ -7,7 +7,9 @@ Real programs on this machine, no guest: `herald watch` holds delegations, and
 """
 import contextlib
 import json
+import os
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -205,6 +207,21 @@ def errors(env):
 @suite.case("only its owner may open the control socket")
 def private(env):
     equal(oct(env.socket.stat().st_mode & 0o777), "0o600")
+
+
+@suite.case("herald watch goes where a secondary group may")
+def secondary_group(env):
+    team = env.server.export / "team"
+    team.mkdir()
+    os.chown(team, 0, 5001)
+    team.chmod(0o750)
+    env.server.dir.chmod(0o711)     # nobody else may go where it was built
+    program = shutil.copy(build_dir() / "herald", env.server.dir)
+    who = {"program": program, "user": 1000, "group": 1000}
+    with Watch(env.server.port, "/team", **who, extra_groups=[5001]) as watch:
+        watch.wait_ready()
+    with Watch(env.server.port, "/team", **who, extra_groups=[]) as watch:
+        equal(watch.process.wait(60), 1, "a stranger's exit status")
 
 
 @suite.case("the server's log is clean, it stops well, the socket goes")

@@ -14,6 +14,8 @@ from tap import diag
 class Watch:
     """A running `herald watch --json`, of names or all `kinds` of events.
 
+    `who` runs it: user, group and extra_groups, as subprocess takes them.
+
     events      [("CREATE", dir, name), ("DELETE", dir, name),
                  ("MOVE", dir, old, new), ("MODIFY", dir, name),
                  ("ATTRIB", dir, name), ("RESCAN", dir)] so far
@@ -21,14 +23,14 @@ class Watch:
     """
 
     def __init__(self, port, path="/", *, recursive=False,
-                 kinds="create,delete,move,rescan"):
+                 kinds="create,delete,move,rescan", program=None, **who):
         self.events, self.notes = [], []
         self._cond = threading.Condition()
         self.process = subprocess.Popen(
-            [build_dir() / "herald", "watch", "--json", "-e", kinds,
+            [program or build_dir() / "herald", "watch", "--json", "-e", kinds,
              *(["-r"] if recursive else []), f"nfs://127.0.0.1:{port}{path}"],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE, text=True, errors="replace")
+            stderr=subprocess.PIPE, text=True, errors="replace", **who)
         for stream, take in ((self.process.stdout, self._event),
                              (self.process.stderr, self._note)):
             threading.Thread(target=self._read, args=(stream, take),
