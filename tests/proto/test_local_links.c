@@ -289,6 +289,23 @@ static void dd23_without_room_children_are_not_promised(void **state)
 	assert_int_equal(marks(s), 2);
 }
 
+/* One directory does not take all the marks there are. */
+static void dd23_too_many_links_are_not_promised(void **state)
+{
+	struct scene *s = *state;
+	struct fileid id;
+	char name[16];
+
+	for (int i = 0; i <= 1024; i++) {
+		snprintf(name, sizeof(name), "%d", i);
+		id = make(s, &s->dir, name);
+		link_to(s, &id, &s->root, name);
+	}
+	take_children(s);
+	assert_false(tells_children(&s->holder));
+	expect_marks(s, 1);
+}
+
 static void dd23_no_room_for_a_new_link_recalls(void **state)
 {
 	struct scene *s = *state;
@@ -335,6 +352,7 @@ int main(void)
 		CASE(dd23_a_linked_file_moved_here_through_us),
 		CASE(dd23_links_that_others_make),
 		CASE(dd23_without_room_children_are_not_promised),
+		CASE(dd23_too_many_links_are_not_promised),
 		CASE(dd23_no_room_for_a_new_link_recalls),
 		CASE(dd23_gone_links_are_let_go),
 	};
