@@ -117,7 +117,7 @@ static bool is_held(struct state *s, const struct fileid *id)
 	return held;
 }
 
-/* Of the attributes no more has changed than by any change of its entries. */
+/* It has another name, and that moved these two alone. */
 void dirattr_tell_moved(struct compound *c, const struct fileid *id)
 {
 	struct dirchange dc = {.via = c->fh.export->id};

@@ -65,11 +65,13 @@ static uint32_t delay_ms(const attr_notice4 *delay)
 	return delay->seconds * 1000 + (delay->nseconds + 999999) / 1000000;
 }
 
-/* How long ago it was changed, by its ctime. */
+/* How long ago it was changed, by its ctime; one to come says nothing. */
 static uint64_t quiet_ms(struct compound *c, const struct attr *attr)
 {
 	int64_t ns = (int64_t)clock_file_ns(c->server->clock) - attr->ctime_ns;
 
+	if (ns < -(int64_t)NSEC_PER_SEC)
+		return UINT64_MAX;
 	return ns > 0 ? (uint64_t)ns / NSEC_PER_MSEC : 0;
 }
 
