@@ -100,13 +100,20 @@ static void report_unlinked(struct watcher *w, const struct told_event *e)
 		events_report(w, OUTSIDE_OBJECT, &e->target);
 }
 
+static bool is_of_content(const struct told_event *e)
+{
+	if (e->mask & (FAN_MODIFY | FAN_ATTRIB | FAN_CLOSE_WRITE))
+		return true;
+	return (e->mask & FAN_MOVE_SELF) && !(e->mask & FAN_ONDIR);
+}
+
 static void report_foreign(struct watcher *w, const struct told_event *e)
 {
 	if (e->mask & FAN_RENAME)
 		report_rename(w, e);
 	if (e->mask & (FAN_CREATE | FAN_DELETE))
 		report_entry(w, &e->dir, e->name);
-	if (e->mask & (FAN_MODIFY | FAN_ATTRIB | FAN_CLOSE_WRITE))
+	if (is_of_content(e))
 		report_content(w, e);
 	else if (e->mask & FAN_DELETE)
 		report_unlinked(w, e);

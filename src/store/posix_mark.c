@@ -11,7 +11,9 @@
 #define MASK_ENTRIES                                                      \
 	(FAN_CREATE | FAN_DELETE | FAN_RENAME | FAN_ATTRIB | FAN_MODIFY | \
 		FAN_ONDIR)
-#define MASK_CONTENT  (FAN_MODIFY | FAN_ATTRIB | FAN_CLOSE_WRITE)
+#define MASK_CONTENT (FAN_MODIFY | FAN_ATTRIB | FAN_CLOSE_WRITE)
+/* A rename elsewhere moves the time of its metadata. */
+#define MASK_OBJECT   (MASK_CONTENT | FAN_MOVE_SELF)
 #define MASK_CHILDREN (MASK_CONTENT | FAN_EVENT_ON_CHILD | FAN_ONDIR)
 /* Overwritten by a rename it is told of by ATTRIB alone. */
 #define MASK_END (FAN_MOVE_SELF | FAN_DELETE_SELF | FAN_ATTRIB | FAN_ONDIR)
@@ -29,7 +31,7 @@ static uint64_t wanted_of(const struct watch_mark *m)
 	if (m->count[STORE_WATCH_END])
 		mask |= MASK_END;
 	if (m->count[STORE_WATCH_OBJECT])
-		mask |= MASK_CONTENT;
+		mask |= MASK_OBJECT;
 	if (m->ends)
 		mask |= MASK_ENDS;
 	return mask;

@@ -8,6 +8,7 @@
  */
 #include "prop.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 
 #include "client/dirattr.h"
@@ -120,7 +121,7 @@ static bool is_excused(struct check *c, const struct dircache_entry *listed,
 	if (!hold_covers(c->h, CHANGE_CHILD_ATTRS))
 		return spy_touched(&id) > known->snap ||
 			(c->w->options.local && is_newer(listed, known));
-	if (!is_unsure(c->h, known, &id) && !may_be_missed(c, listed, known))
+	if (!may_be_missed(c, listed, known) && !is_unsure(c->h, known, &id))
 		return false;
 	if (c->final) {
 		look(c->h, listed);
@@ -144,7 +145,7 @@ static bool check_entry(void *ctx, const struct dircache_entry *listed)
 	struct check *c = ctx;
 	int i = prop_name_index(c->w, listed->name);
 	struct dircache_entry known;
-	char whose[NAME_LEN_MAX + 3];
+	char whose[NAME_LEN_MAX + 64];
 	bitmap4 both;
 	unsigned bit;
 
@@ -159,8 +160,9 @@ static bool check_entry(void *ctx, const struct dircache_entry *listed)
 		count(c, &both);
 		return true;
 	}
-	snprintf(whose, sizeof(whose), "\"%.*s\"", (int)listed->name.len,
-		listed->name.data);
+	snprintf(whose, sizeof(whose), "\"%.*s\" (id %" PRIu64 ", %u links)",
+		(int)listed->name.len, listed->name.data, listed->attr.inode,
+		listed->attr.nlink);
 	c->wrong = difference(whose, bit, &known.attr, &listed->attr);
 	return false;
 }

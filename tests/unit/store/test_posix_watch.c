@@ -335,7 +335,11 @@ static void test_hard_links(void **state)
 	await(OUTSIDE_OBJECT, &f, "");
 	settle();
 	forget();
-	HERE(must(unlink("e/g") == 0));
+	HERE(must(rename("e/g", "e/h") == 0));
+	await(OUTSIDE_OBJECT, &f, "");
+	settle();
+	forget();
+	HERE(must(unlink("e/h") == 0));
 	await(OUTSIDE_OBJECT, &f, "");
 	store_unwatch(rig.store, &f, STORE_WATCH_OBJECT);
 	assert_int_equal(
