@@ -6,10 +6,24 @@
 
 /* ---- what a hold hears of ---- */
 
+/*
+ * Its own renaming, when it does not hear of any, may come to it as what it is
+ * to those who were told of all before: an addition or a removal.
+ */
+static bool may_hear_otherwise(const struct hold *h, const struct spy_change *c)
+{
+	return h->peer->world->options.local && !c->local &&
+		c->kind == CHANGE_RENAME_ENTRY && hold_is_own(h, c->who) &&
+		(hold_covers(h, CHANGE_ADD_ENTRY) ||
+			hold_covers(h, CHANGE_REMOVE_ENTRY));
+}
+
 bool match_hears(const struct hold *h, const struct spy_change *c)
 {
-	return c->kind != CHANGE_DIR_ATTRS && hold_covers(h, c->kind) &&
-		(!hold_is_own(h, c->who) || hold_is_ordered(h));
+	if (c->kind == CHANGE_DIR_ATTRS ||
+		(hold_is_own(h, c->who) && !hold_is_ordered(h)))
+		return false;
+	return hold_covers(h, c->kind) || may_hear_otherwise(h, c);
 }
 
 static bool was_over(const struct spy_change *c, const struct moment *m)
@@ -151,6 +165,10 @@ struct form match_form(struct match *m, const struct spy_change *c)
 		f.comes = UNKNOWN; /* it is recalled for that */
 	if (is_vague(m, c))
 		f.comes = UNKNOWN;
+	if (!hold_covers(m->h, c->kind)) {
+		f.comes = UNKNOWN;
+		f.renames = NO;
+	}
 	return f;
 }
 

@@ -407,6 +407,12 @@ static void apply_heard(struct match *m, struct spy_change *c, struct event *e)
 	e->applied = true;
 }
 
+/* Does its model wait to be told of such a change? */
+static bool expects(const struct hold *h, const struct spy_change *c)
+{
+	return hold_covers(h, c->kind) && match_hears(h, c);
+}
+
 /* Events and own changes, each in its place. */
 static void apply_run(struct match *m)
 {
@@ -422,20 +428,20 @@ static void apply_run(struct match *m)
 		if (!fileid_equal(&c->dir, &h->dir) ||
 			c->kind == CHANGE_DIR_ATTRS)
 			continue;
-		if (match_hears(h, c)) {
-			if (heard->told) {
-				struct event *e = next_entry(m, &at, &window);
+		bool hears = match_hears(h, c);
 
-				apply_heard(m, c, e);
-				at = e->link.next;
-				next_moves(m, &at);
-				window.n = 0;
-			}
-			heard++;
-		} else if (own && c->seq > h->asked.seq) {
+		if (hears && heard->told) {
+			struct event *e = next_entry(m, &at, &window);
+
+			apply_heard(m, c, e);
+			at = e->link.next;
+			next_moves(m, &at);
+			window.n = 0;
+		} else if (own && !expects(h, c) && c->seq > h->asked.seq) {
 			apply_own(m, c);
 			note_own(&window, c);
 		}
+		heard += hears;
 		if (c->verifier_moved && c->seq > h->asked.seq)
 			apply_move(m, c);
 	}
