@@ -114,6 +114,7 @@ static void report_rename(struct memory *m, const struct fileid *from_dir,
 int memory_foreign_rename(struct store *s, const struct fileid *from_dir,
 	struct name from, const struct fileid *to_dir, struct name to)
 {
+	const struct fileid no_dir = {0};
 	struct memory *m = memory_checked(s);
 	struct mem_renamed done = {0};
 	int err = mem_rename_entry(
@@ -123,7 +124,10 @@ int memory_foreign_rename(struct store *s, const struct fileid *from_dir,
 		return err;
 	if (done.victim.len)
 		report_victim(m, &done.victim, done.victim_was_dir);
-	report(m, OUTSIDE_MOVED, &done.source);
+	if (done.source_is_dir)
+		report(m, OUTSIDE_MOVED, &done.source);
+	else
+		report_object(m, &no_dir, &done.source); /* its ctime moved */
 	report_rename(m, from_dir, from, to_dir, to);
 	return 0;
 }

@@ -219,7 +219,7 @@ void mem_note(
 struct mem_renamed {
 	struct fileid source;
 	struct fileid victim; /* len 0: none */
-	bool victim_was_dir;
+	bool source_is_dir, victim_was_dir;
 	bool nothing;
 };
 

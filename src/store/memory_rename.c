@@ -171,6 +171,7 @@ int mem_rename_entry(struct memory *m, const struct cred *cred,
 		return err;
 	source = r.source->child;
 	done->source = mem_fileid(m, source);
+	done->source_is_dir = source->attr.type == OBJECT_DIR;
 	done->nothing = r.nothing;
 	if (r.nothing)
 		return 0;
@@ -181,7 +182,7 @@ int mem_rename_entry(struct memory *m, const struct cred *cred,
 	if (r.victim)
 		drop_victim(m, &r, done);
 	mem_entry_remove(m, r.from_dir, r.source);
-	if (source->attr.type == OBJECT_DIR)
+	if (done->source_is_dir)
 		mem_dir_moved(source, r.to_dir);
 	return 0;
 }

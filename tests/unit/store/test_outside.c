@@ -142,7 +142,9 @@ static void test_attributes_and_data(void **state)
 	assert_int_equal(store_watch(s, &file, STORE_WATCH_OBJECT), 0);
 	memory_foreign_write(s, &other, n("g"), 0, 3);
 	expect(rig, 1, "object  ");
-	memory_foreign_remove(s, &other, n("g"));
+	memory_foreign_rename(s, &other, n("g"), &other, n("h"));
+	expect(rig, 1, "object  ");
+	memory_foreign_remove(s, &other, n("h"));
 	expect(rig, 1, "object  ");
 	store_unwatch(s, &file, STORE_WATCH_OBJECT);
 }
