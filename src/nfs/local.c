@@ -193,7 +193,7 @@ static void leave(struct nfs_server *server, struct local_dir *d, bool children)
 	struct local *l = &server->local;
 
 	lock_acquire(&l->lock);
-	d->children -= children;
+	local_dir_leave_children_locked(d, children);
 	l->children -= children;
 	lock_release(&l->lock);
 	local_links_undo(d);

@@ -263,6 +263,16 @@ void local_dir_report_lost(struct nfs_server *server)
 	local_dirs_retry(&l->timer);
 }
 
+/* Links that come while nobody is promised anything are not noted. */
+void local_dir_leave_children_locked(struct local_dir *d, uint32_t count)
+{
+	d->children -= count;
+	if (d->children)
+		return;
+	d->links_known = false;
+	d->links_round++;
+}
+
 void local_dir_release(struct nfs_server *server, const struct fileid *id,
 	struct local_undo undo)
 {
@@ -274,7 +284,7 @@ void local_dir_release(struct nfs_server *server, const struct fileid *id,
 	d = local_dir_find_locked(l, id);
 	if (d) {
 		d->holders -= undo.dirs;
-		d->children -= undo.children;
+		local_dir_leave_children_locked(d, undo.children);
 		l->children -= undo.children;
 		d->undo.dirs += undo.dirs;
 		d->undo.children += undo.children;

@@ -94,6 +94,9 @@ void local_dir_report_name(struct nfs_server *server, const struct fileid *id,
 /* All of them: LOCAL_LOST. */
 void local_dir_report_lost(struct nfs_server *server);
 
+/* So many holders less are promised their children's attributes. */
+void local_dir_leave_children_locked(struct local_dir *d, uint32_t count);
+
 /* These watches are to be undone; there is nothing where nobody watches. */
 void local_dir_release(struct nfs_server *server, const struct fileid *id,
 	struct local_undo undo);
