@@ -183,8 +183,7 @@ static struct local_dir *join(struct nfs_server *server, struct export *export,
 	if (!d)
 		return NULL;
 	*first = d->holders++ == 0;
-	d->children += children;
-	l->children += children;
+	local_dir_count_children_locked(d, children);
 	return d;
 }
 
@@ -193,8 +192,7 @@ static void leave(struct nfs_server *server, struct local_dir *d, bool children)
 	struct local *l = &server->local;
 
 	lock_acquire(&l->lock);
-	local_dir_leave_children_locked(d, children);
-	l->children -= children;
+	local_dir_count_children_locked(d, -(int)children);
 	lock_release(&l->lock);
 	local_links_undo(d);
 	local_dir_put(d);

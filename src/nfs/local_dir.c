@@ -264,10 +264,13 @@ void local_dir_report_lost(struct nfs_server *server)
 }
 
 /* Links that come while nobody is promised anything are not noted. */
-void local_dir_leave_children_locked(struct local_dir *d, uint32_t count)
+void local_dir_count_children_locked(struct local_dir *d, int more)
 {
-	d->children -= count;
-	if (d->children)
+	bool before = d->children;
+
+	d->children += more;
+	d->server->local.children += more;
+	if (before == (d->children != 0))
 		return;
 	d->links_known = false;
 	d->links_round++;
@@ -284,8 +287,7 @@ void local_dir_release(struct nfs_server *server, const struct fileid *id,
 	d = local_dir_find_locked(l, id);
 	if (d) {
 		d->holders -= undo.dirs;
-		local_dir_leave_children_locked(d, undo.children);
-		l->children -= undo.children;
+		local_dir_count_children_locked(d, -(int)undo.children);
 		d->undo.dirs += undo.dirs;
 		d->undo.children += undo.children;
 		claimed = claim_locked(l, d);

@@ -50,7 +50,7 @@ struct local_dir {
 	uint32_t holders;          /* delegations, granted or about to be */
 	uint32_t children;         /* of those: told of its children, too */
 	struct local_links *links; /* NULL: none; see local_links.h */
-	uint32_t links_round;      /* times that they were let go */
+	uint32_t links_round;      /* times that `children` left or came to 0 */
 	bool links_known;          /* all of them, since it was listed */
 	bool links_lost; /* not all, until nobody is told of children */
 	struct local_undo undo;
@@ -94,8 +94,8 @@ void local_dir_report_name(struct nfs_server *server, const struct fileid *id,
 /* All of them: LOCAL_LOST. */
 void local_dir_report_lost(struct nfs_server *server);
 
-/* So many holders less are promised their children's attributes. */
-void local_dir_leave_children_locked(struct local_dir *d, uint32_t count);
+/* So many holders more (or less) are promised their children's attributes. */
+void local_dir_count_children_locked(struct local_dir *d, int more);
 
 /* These watches are to be undone; there is nothing where nobody watches. */
 void local_dir_release(struct nfs_server *server, const struct fileid *id,

@@ -222,11 +222,11 @@ static bool is_settled(struct local_dir *d, uint32_t *round, int *err)
 	return d->links_lost || d->links_known;
 }
 
-/* If none that was found was let go meanwhile. */
+/* If somebody was promised them all the while, so that each was noted. */
 static void settle(struct local_dir *d, uint32_t round)
 {
 	scope_lock(&d->server->local.lock);
-	if (d->links_round != round)
+	if (!d->children || d->links_round != round)
 		return;
 	d->links_known = true;
 	if (d->links)
@@ -342,8 +342,7 @@ static struct local_links *take_links(struct local_dir *d)
 		return NULL;
 	links = d->links;
 	d->links = NULL;
-	d->links_round++;
-	d->links_known = d->links_lost = false;
+	d->links_lost = false;
 	return links;
 }
 
