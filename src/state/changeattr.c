@@ -9,9 +9,14 @@
 
 #define LAST_UNKNOWN UINT64_MAX /* a mark that compares to nothing */
 
+/*
+ * Until every ctime that was open then is closed. The clock may have been set
+ * back by 2t, which nobody notices (read_clock()), and an open ctime be up to
+ * 3t ahead of it; it closes 3t later.
+ */
 uint64_t changeattr_keep_ms(const struct state *s)
 {
-	return 4 * s->tick_ns / NSEC_PER_MSEC + 2;
+	return 8 * s->tick_ns / NSEC_PER_MSEC + 2;
 }
 
 static void raise_to(_Atomic uint64_t *high, uint64_t value)

@@ -8,7 +8,7 @@
  * is 3t old: no later change can bear it any more. A closed ctime names one
  * state, and the value is ctime + 3t made odd: nothing has to be remembered.
  * Before that the value is max(ctime + 2t, last + 2), even, made under the
- * lock of a node that outlives it by 4t. So:
+ * lock of a node that outlives it by 8t. So:
  *
  *  - each of our changes makes a new value;
  *  - each read while the ctime is open makes one, too, since a foreign change

@@ -94,7 +94,7 @@ static void test_open_tick_never_repeats(void **arg)
 	world_advance(w, 1); /* closed: one last value, and for ever */
 	assert_true(changeattr_read(w->state, &id, ctime) > seen);
 	seen = changeattr_read(w->state, &id, ctime);
-	world_advance(w, 60);
+	world_advance(w, 10 * TICK_MS);
 	assert_int_equal(nodes(w), 0);
 	assert_true(changeattr_read(w->state, &id, ctime) == seen);
 	world_free(w);
@@ -177,10 +177,28 @@ static void test_node_outlives_change(void **arg)
 	uint64_t second = changeattr_bump(w->state, &id, file_time(w));
 
 	assert_true(second > first);
-	world_advance(w, 3 * TICK_MS);
+	world_advance(w, 7 * TICK_MS);
 	assert_int_equal(nodes(w), 1);
 	world_advance(w, 2 * TICK_MS);
 	assert_int_equal(nodes(w), 0);
+	world_free(w);
+}
+
+/*
+ * By less than is noticed; and ctimes finer than a tick are ahead of its clock.
+ * Hence the value's ctime stays open for longer than 4t.
+ */
+static void test_clock_set_back_a_little(void **arg)
+{
+	struct world *w = world_new();
+	struct fileid id = file_named("f");
+	int64_t ctime = file_time(w) + TICK_NS / 2;
+	uint64_t seen = changeattr_read(w->state, &id, ctime);
+
+	/* Somebody changes it, and its ctime is the same. */
+	w->clock.realtime_ns -= TICK_NS;
+	world_advance(w, 4 * TICK_MS + TICK_MS / 2);
+	assert_true(changeattr_read(w->state, &id, ctime) > seen);
 	world_free(w);
 }
 
@@ -536,6 +554,7 @@ int main(void)
 		cmocka_unit_test(test_exact_between_begin_and_end),
 		cmocka_unit_test(test_watch_lost),
 		cmocka_unit_test(test_node_outlives_change),
+		cmocka_unit_test(test_clock_set_back_a_little),
 		cmocka_unit_test(test_too_many_nodes),
 		cmocka_unit_test(test_random_foreign),
 		cmocka_unit_test(test_random_exact),
