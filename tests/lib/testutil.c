@@ -5,6 +5,9 @@
 #include <stdarg.h>
 
 #include <cmocka.h>
+#include <linux/capability.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 const uint8_t test_cookie_secret[32] = "an unguessable secret for tests";
 
@@ -68,4 +71,18 @@ void test_remove(struct store *s, const struct fileid *dir, const char *name)
 	assert_int_equal(store_remove(s, &cred_server, dir, name_from_str(name),
 				 &change),
 		0);
+}
+
+void test_set_admin(bool on)
+{
+	struct __user_cap_header_struct head = {_LINUX_CAPABILITY_VERSION_3, 0};
+	struct __user_cap_data_struct data[2];
+	uint32_t bit = 1u << CAP_SYS_ADMIN;
+
+	assert_int_equal(syscall(SYS_capget, &head, data), 0);
+	if (on)
+		data[0].effective |= bit;
+	else
+		data[0].effective &= ~bit;
+	assert_int_equal(syscall(SYS_capset, &head, data), 0);
 }

@@ -7,6 +7,7 @@
 #ifndef TESTS_TESTUTIL_H
 #define TESTS_TESTUTIL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -45,5 +46,8 @@ struct cred test_cred(uint32_t uid);
 struct fileid test_make(struct store *s, const struct fileid *dir,
 	const char *name, enum object_type type);
 void test_remove(struct store *s, const struct fileid *dir, const char *name);
+
+/* CAP_SYS_ADMIN of this thread; a store started without has no clone. */
+void test_set_admin(bool on);
 
 #endif

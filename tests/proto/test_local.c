@@ -17,49 +17,11 @@
 #include <unistd.h>
 
 #include "ask.h"
+#include "local_scene.h"
 #include "nfs/local_dir.h"
-#include "rig.h"
 #include "state/deleg.h"
 #include "state/state.h"
 #include "store/memory_foreign.h"
-
-struct scene {
-	struct rig r;
-	struct store *below;
-	struct peer holder, other;
-	struct fileid root, dir;
-};
-
-static void others_write_here(struct nfs_server_config *config)
-{
-	config->exports[0].local_changes = true;
-}
-
-static int setup(void **state)
-{
-	static struct scene scene;
-	struct scene *s = &scene;
-
-	memset(s, 0, sizeof(*s));
-	rig_init(&s->r, others_write_here);
-	s->below = s->r.below;
-	s->dir = rig_make(&s->r, "dir", OBJECT_DIR, 0777);
-	assert_int_equal(store_root(s->below, &s->root), 0);
-	peer_init(&s->holder, s->r.server, "holder");
-	peer_init(&s->other, s->r.server, "other");
-	*state = s;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct scene *s = *state;
-
-	peer_fini(&s->holder);
-	peer_fini(&s->other);
-	rig_fini(&s->r);
-	return 0;
-}
 
 static struct name n(const char *text)
 {
@@ -323,7 +285,6 @@ static void dd23_a_name_like_the_end_of_another(void **state)
 
 static void few_entries(struct nfs_server_config *config)
 {
-	others_write_here(config);
 	config->state.told_max_entries = 2;
 }
 
@@ -331,13 +292,8 @@ static void dd23_too_many_entries_to_compare(void **state)
 {
 	struct scene *s = *state;
 
-	teardown(state);
-	memset(s, 0, sizeof(*s));
-	rig_init(&s->r, few_entries);
-	s->below = s->r.below;
-	s->dir = rig_make(&s->r, "dir", OBJECT_DIR, 0777);
-	peer_init(&s->holder, s->r.server, "holder");
-	peer_init(&s->other, s->r.server, "other");
+	scene_fini(s);
+	scene_init(s, few_entries);
 	for (const char *name = "abcd"; *name; name++)
 		memory_foreign_create(s->below, &s->dir,
 			(struct name){.len = 1, .data = name}, OBJECT_FILE,
@@ -697,7 +653,8 @@ static void dd23_lost_reports_move_all_values(void **state)
 	assert_true(change_of(&s->other, "dir") == info.after);
 }
 
-#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define CASE(name) \
+	cmocka_unit_test_setup_teardown(name, scene_setup, scene_teardown)
 
 /* ---- watches ---- */
 

@@ -14,52 +14,14 @@
 #include <string.h>
 
 #include "ask.h"
+#include "local_scene.h"
 #include "nfs/local.h"
-#include "rig.h"
 #include "state/deleg.h"
 #include "state/state.h"
 #include "store/memory_foreign.h"
 
 /* The server's least delay for changed attributes of children. */
 #define DELAY_MS 200
-
-struct scene {
-	struct rig r;
-	struct store *below;
-	struct peer holder, other;
-	struct fileid root, dir;
-};
-
-static void others_write_here(struct nfs_server_config *config)
-{
-	config->exports[0].local_changes = true;
-}
-
-static int setup(void **state)
-{
-	static struct scene scene;
-	struct scene *s = &scene;
-
-	memset(s, 0, sizeof(*s));
-	rig_init(&s->r, others_write_here);
-	s->below = s->r.below;
-	s->dir = rig_make(&s->r, "dir", OBJECT_DIR, 0777);
-	assert_int_equal(store_root(s->below, &s->root), 0);
-	peer_init(&s->holder, s->r.server, "holder");
-	peer_init(&s->other, s->r.server, "other");
-	*state = s;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct scene *s = *state;
-
-	peer_fini(&s->holder);
-	peer_fini(&s->other);
-	rig_fini(&s->r);
-	return 0;
-}
 
 static struct name n(const char *text)
 {
@@ -342,7 +304,8 @@ static void dd23_gone_links_are_let_go(void **state)
 	assert_true(marks(s) < 150);
 }
 
-#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define CASE(name) \
+	cmocka_unit_test_setup_teardown(name, scene_setup, scene_teardown)
 
 int main(void)
 {

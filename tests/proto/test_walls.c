@@ -9,17 +9,16 @@
 #include <stdint.h>
 
 #include <cmocka.h>
-#include <linux/capability.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "ask.h"
 #include "host.h"
+#include "testutil.h"
 
 static struct host host;
 
@@ -120,20 +119,6 @@ static void links_are_not_followed(void **state)
 
 /* ---- without CAP_SYS_ADMIN: no mount of the export's own ---- */
 
-static void set_admin(bool on)
-{
-	struct __user_cap_header_struct head = {_LINUX_CAPABILITY_VERSION_3, 0};
-	struct __user_cap_data_struct data[2];
-	uint32_t bit = 1u << CAP_SYS_ADMIN;
-
-	assert_int_equal(syscall(SYS_capget, &head, data), 0);
-	if (on)
-		data[0].effective |= bit;
-	else
-		data[0].effective &= ~bit;
-	assert_int_equal(syscall(SYS_capset, &head, data), 0);
-}
-
 static bool have_own_mounts(void)
 {
 	return unshare(CLONE_NEWNS) == 0 &&
@@ -164,9 +149,9 @@ static void mounts_are_left_out(void **state)
 
 	if (!have_own_mounts())
 		skip();
-	set_admin(false);
+	test_set_admin(false);
 	host_start(&host);
-	set_admin(true);
+	test_set_admin(true);
 	peer_init(&p, host.ts.server, "lister");
 	p.uid = 0;
 	assert_int_equal(make_dir(&p, "dir"), NFS4_OK);

@@ -2,13 +2,11 @@
 #include "posix_rig.h"
 
 #include <dirent.h>
-#include <linux/capability.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -23,20 +21,6 @@ void rig_need_root(void)
 		return;
 	fprintf(stderr, "needs root: skipped\n");
 	exit(SKIPPED);
-}
-
-void rig_set_admin(bool on)
-{
-	struct __user_cap_header_struct head = {_LINUX_CAPABILITY_VERSION_3, 0};
-	struct __user_cap_data_struct data[2];
-	uint32_t bit = 1u << CAP_SYS_ADMIN;
-
-	assert_int_equal(syscall(SYS_capget, &head, data), 0);
-	if (on)
-		data[0].effective |= bit;
-	else
-		data[0].effective &= ~bit;
-	assert_int_equal(syscall(SYS_capset, &head, data), 0);
 }
 
 void rig_init(struct posix_rig *r)

@@ -34,9 +34,6 @@ struct posix_rig {
 /* Exit with 77 (skipped) unless run as root. First thing in main(). */
 void rig_need_root(void);
 
-/* CAP_SYS_ADMIN of this thread; a store started without has no clone. */
-void rig_set_admin(bool on);
-
 /* Directories, then the store on them. */
 void rig_init(struct posix_rig *r);
 void rig_start(struct posix_rig *r);

@@ -35,10 +35,10 @@ static bool plain;
 static void start(void)
 {
 	if (plain)
-		rig_set_admin(false);
+		test_set_admin(false);
 	rig_start(&rig);
 	if (plain)
-		rig_set_admin(true);
+		test_set_admin(true);
 }
 
 static struct store *make(void)

@@ -34,9 +34,9 @@ static int setup_cloned(void **state)
 static int setup_plain(void **state)
 {
 	rig_init(&rig);
-	rig_set_admin(false);
+	test_set_admin(false);
 	rig_start(&rig);
-	rig_set_admin(true);
+	test_set_admin(true);
 	cloned = false;
 	return 0;
 }

@@ -181,9 +181,9 @@ static int setup(bool as_admin)
 	rig_start(&rig);
 	ear.count = ear.asked = 0;
 	admin = as_admin;
-	rig_set_admin(as_admin);
+	test_set_admin(as_admin);
 	assert_int_equal(store_observe(rig.store, &observer), 0);
-	rig_set_admin(true);
+	test_set_admin(true);
 	id = rig_make(&rig, &rig.root, "sentinel", OBJECT_DIR, 0);
 	assert_int_equal(store_watch(rig.store, &id, STORE_WATCH_ENTRIES), 0);
 	return 0;
