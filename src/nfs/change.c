@@ -122,27 +122,34 @@ static bool read_new_child(struct name_change *nc, struct attr *attr)
 }
 
 /*
- * A file that has several links, or gets its second, is watched itself in the
- * directories that it is in or comes to. With one it has one name, so that two
- * of them are enough even if others are about to move it.
+ * A file that gets its second link is watched itself where its first one is:
+ * in one directory, or in two if others are about to move it.
  */
-static void watch_links(struct name_change *nc)
+static void watch_first_link(struct name_change *nc)
 {
 	struct nfs_server *server = nc->c->server;
 	struct fileid in[2];
-	struct attr attr;
-	int count = 0;
+	int count;
 
-	if (!local_tells_children(server) || nc->child.len == 0 ||
-		nc->child_type == OBJECT_DIR ||
-		store_getattr(nc->store, &nc->child, &attr) < 0)
+	if (!nc->adds_link || !local_tells_children(server))
 		return;
-	if (attr.nlink > 1 || nc->adds_link)
-		local_note_linked(server, nc->dir[dirs_of(nc) - 1], &nc->child);
-	if (attr.nlink == 1 && nc->adds_link)
-		count = childattr_find_dirs(server->state, &nc->child, in, 2);
+	count = childattr_find_dirs(server->state, &nc->child, in, 2);
 	while (count)
 		local_note_linked(server, &in[--count], &nc->child);
+}
+
+/*
+ * And any that has several where it has come to. True: only from now on, so
+ * what was read of it may be old.
+ */
+static bool watch_new_link(struct name_change *nc, const struct attr *attr)
+{
+	struct nfs_server *server = nc->c->server;
+
+	if (attr->nlink < 2 || attr->type == OBJECT_DIR ||
+		!local_tells_children(server))
+		return false;
+	return local_note_linked(server, nc->dir[dirs_of(nc) - 1], &nc->child);
 }
 
 /* Of what was made, linked or moved. */
@@ -211,11 +218,12 @@ static void children_end(struct name_change *nc, struct children *ch,
 		known = attrs_change_end(&ch->child, changed, &attr);
 	if (changed && is_another(nc)) {
 		nc->child = new_entry(nc)->child;
-		watch_links(nc);
 		known = read_new_child(nc, &attr);
 	} else if (changed && !ch->has_child && attrs_are_wanted(nc, dc)) {
 		known = read_new_child(nc, &attr);
 	}
+	if (known && watch_new_link(nc, &attr))
+		known = read_new_child(nc, &attr);
 	if (known)
 		tell_attrs(nc, dc, &attr);
 	else if (changed && attrs_are_wanted(nc, dc))
@@ -292,7 +300,7 @@ static nfsstat4 apply_inside(struct name_change *nc, struct dirchange *dc,
 	}
 	for (int i = 0; i < dirs_of(nc); i++)
 		nc->change[i].no_position = !dirchange_is_told(dc, i);
-	watch_links(nc);
+	watch_first_link(nc);
 	children_begin(nc, &children, dc);
 	status = errmap_status(nc->apply(nc));
 	changed = status == NFS4_OK && !nc->nothing;

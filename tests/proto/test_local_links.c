@@ -4,6 +4,7 @@
  * watches is told to who was promised its attributes by another. The memory
  * store reports no more than a kernel does.
  */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -202,6 +203,37 @@ static void dd23_links_made_through_us(void **state)
 	expect_told(s, "b");
 }
 
+static nfsstat4 link_a_to_root(struct peer *p)
+{
+	save_path(p, "dir/a");
+	ask_root(p);
+	ask_link(p, "elsewhere");
+	return peer_call(p);
+}
+
+/* Whichever look at attributes fails: told of the other link, or recalled. */
+static void dd23_links_made_on_a_failing_disk(void **state)
+{
+	struct scene *s = *state;
+	unsigned made = 0;
+
+	for (uint64_t nth = 1; nth <= 8; nth++) {
+		scene_fini(s);
+		scene_init(s, NULL);
+		make(s, &s->dir, "a");
+		take_children(s);
+		fault_fail_nth(s->r.store, STORE_CALL_GETATTR, EIO, nth);
+		if (link_a_to_root(&s->holder) != NFS4_OK)
+			continue;
+		fault_fail(s->r.store, STORE_CALL_GETATTR, 0, 0);
+		made++;
+		peer_serve(&s->holder, SILENCE_MS);
+		if (s->holder.recalls == 0)
+			expect_told(s, "elsewhere");
+	}
+	assert_true(made > 2);
+}
+
 static void dd23_a_linked_file_moved_here_through_us(void **state)
 {
 	struct scene *s = *state;
@@ -312,6 +344,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(dd23_links_there_are),
 		CASE(dd23_links_made_through_us),
+		CASE(dd23_links_made_on_a_failing_disk),
 		CASE(dd23_a_linked_file_moved_here_through_us),
 		CASE(dd23_links_that_others_make),
 		CASE(dd23_without_room_children_are_not_promised),
