@@ -255,8 +255,8 @@ void mem_forget_watches(struct memory *m, struct mem_node *n);
 void mem_report(struct memory *m, const struct outside *o);
 
 /*
- * Is a change of the object's data or attributes, made by its name in @dir,
- * seen by anybody? The lock is not held.
+ * Is a change of the object's data or attributes, made by its name in @dir (of
+ * a directory: by any), seen by anybody? The lock is not held.
  */
 bool mem_sees_object(
 	struct memory *m, const struct fileid *dir, const struct fileid *id);

@@ -142,14 +142,27 @@ void mem_report(struct memory *m, const struct outside *o)
 	lock_release(&m->lock);
 }
 
+/* A directory has one name, however it was come by. */
+static struct mem_node *parent_of(
+	struct memory *m, const struct mem_node *n, const struct fileid *dir)
+{
+	struct mem_node *parent = n->parent;
+
+	if (n->attr.type != OBJECT_DIR && mem_find(m, dir, &parent) < 0)
+		return NULL;
+	return parent;
+}
+
 bool mem_sees_object(
 	struct memory *m, const struct fileid *dir, const struct fileid *id)
 {
-	struct mem_node *d, *n;
+	struct mem_node *parent, *n;
 
 	scope_lock(&m->lock);
-	if (mem_find(m, dir, &d) == 0 && d->watched[STORE_WATCH_CHILDREN])
+	if (mem_find(m, id, &n) < 0)
+		return false;
+	parent = parent_of(m, n, dir);
+	if (parent && parent->watched[STORE_WATCH_CHILDREN])
 		return true;
-	return mem_find(m, id, &n) == 0 &&
-		(n->watched[STORE_WATCH_OBJECT] || n->was_watched);
+	return n->watched[STORE_WATCH_OBJECT] || n->was_watched;
 }

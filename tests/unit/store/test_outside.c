@@ -131,6 +131,8 @@ static void test_attributes_and_data(void **state)
 	assert_int_equal(store_watch(s, root, STORE_WATCH_CHILDREN), 0);
 	memory_foreign_setattr(s, root, n("f"), &mode);
 	expect(rig, 1, "object  ");
+	memory_foreign_setattr(s, &other, n(""), &mode);
+	expect(rig, 1, "object  ");
 	memory_foreign_write(s, root, n("f"), 0, 1);
 	expect(rig, 1, "object  ");
 	store_unwatch(s, root, STORE_WATCH_CHILDREN);
