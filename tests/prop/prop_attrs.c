@@ -160,7 +160,8 @@ static bool check_entry(void *ctx, const struct dircache_entry *listed)
 		count(c, &both);
 		return true;
 	}
-	snprintf(whose, sizeof(whose), "\"%.*s\" (id %" PRIu64 ", %u links)",
+	snprintf(whose, sizeof(whose), "%s \"%.*s\" (id %" PRIu64 ", %u links)",
+		listed->attr.type == OBJECT_DIR ? "directory" : "file",
 		(int)listed->name.len, listed->name.data, listed->attr.inode,
 		listed->attr.nlink);
 	c->wrong = difference(whose, bit, &known.attr, &listed->attr);
