@@ -188,6 +188,15 @@ static void gather_evidence(struct hold *h)
 		h->evidence |= EVIDENCE_LOCAL;
 }
 
+/* A disk that fails may refuse to watch a file with several links. */
+static bool has_unwatched_links(const struct hold *h)
+{
+	const struct world *w = h->peer->world;
+
+	return w->options.local && w->weather.store_fails &&
+		hold_covers(h, CHANGE_CHILD_ATTRS);
+}
+
 static bool is_explained(const struct hold *h)
 {
 	const struct weather *weather = &h->peer->world->weather;
@@ -208,7 +217,8 @@ static bool is_explained(const struct hold *h)
 	case RECALL_CALLBACK_ERROR:
 		return h->peer->mischief > 0;
 	case RECALL_RESOURCE:
-		return weather->max_delegs || weather->memory;
+		return weather->max_delegs || weather->memory ||
+			has_unwatched_links(h);
 	case RECALL_LOCAL_CHANGE: /* or nobody can tell what there is */
 		return (h->evidence & EVIDENCE_LOCAL) || weather->memory ||
 			weather->store_fails;
