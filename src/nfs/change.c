@@ -123,19 +123,32 @@ static bool read_new_child(struct name_change *nc, struct attr *attr)
 
 /*
  * A file that gets its second link is watched itself where its first one is:
- * in one directory, or in two if others are about to move it.
+ * in one directory, or in two if others are about to move it. True: it was not
+ * in one of them until now.
  */
-static void watch_first_link(struct name_change *nc)
+static bool watch_first_link(struct name_change *nc)
 {
 	struct nfs_server *server = nc->c->server;
 	struct fileid in[2];
+	bool fresh = false;
 	int count;
 
 	if (!nc->adds_link || !local_tells_children(server))
-		return;
+		return false;
 	count = childattr_find_dirs(server->state, &nc->child, in, 2);
 	while (count)
-		local_note_linked(server, &in[--count], &nc->child);
+		fresh |= local_note_linked(server, &in[--count], &nc->child);
+	return fresh;
+}
+
+/*
+ * Once more when it is made: who was granted a directory meanwhile may have
+ * found the file there with one link.
+ */
+static void watch_first_link_again(struct name_change *nc)
+{
+	if (watch_first_link(nc))
+		childattr_note_unknown(nc->c->server->state, &nc->child);
 }
 
 /*
@@ -216,6 +229,8 @@ static void children_end(struct name_change *nc, struct children *ch,
 		attrs_change_end(&ch->victim, changed, NULL);
 	if (ch->has_child)
 		known = attrs_change_end(&ch->child, changed, &attr);
+	if (changed)
+		watch_first_link_again(nc);
 	if (changed && is_another(nc)) {
 		nc->child = new_entry(nc)->child;
 		known = read_new_child(nc, &attr);
