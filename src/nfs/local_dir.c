@@ -318,7 +318,6 @@ static void take(struct local_dir *d, struct portion *p)
 	l->bytes -= d->names.used;
 	local_names_free(&d->work);
 	d->work = d->names;
-	d->doubt_children = false;
 	d->names = (struct local_names){.data = NULL};
 }
 

@@ -59,9 +59,8 @@ struct local_dir {
 	struct local_names names;
 	int64_t seen_ctime_ns;   /* of the first holder's grant; 0: too young */
 	struct local_names work; /* the job's own */
-	/* The job's, too; whoever else looks at a name reads or sets them. */
-	atomic_bool doubt_children; /* what these names may have changed, too */
-	atomic_bool attrs_untold;   /* by changes that left no entry to tell */
+	/* The job's, too; whoever else looks at a name sets it. */
+	atomic_bool attrs_untold; /* by changes that left no entry to tell */
 	uint8_t id_len;
 	uint8_t id_data[];
 };

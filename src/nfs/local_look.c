@@ -215,18 +215,20 @@ static nfsstat4 tell_rename(
 /* ---- reports of names ---- */
 
 /*
- * Its other names bear the same attributes, of which its number of links and
- * its ctime just changed; @doubt: so may have anything.
+ * What was told of a name says how its child is. But one that is there as
+ * before may have been elsewhere and come back, or reports of it are lost; and
+ * the other names of a linked one bear the same attributes, of which its ctime
+ * and its number of links just changed.
  */
-static void note_child(struct local_dir *d, const struct found *f, bool doubt)
+static void note_child(struct local_dir *d, const struct found *f)
 {
 	bool linked = f->attr.nlink > 1 && f->attr.type != OBJECT_DIR;
 
 	if (!f->child.len)
 		return;
-	if (linked && local_links_add(d, &f->child))
-		doubt = true;
-	if (doubt || (linked && f->digest.now != f->digest.told))
+	if (linked)
+		local_links_add(d, &f->child);
+	if (linked || f->digest.now == f->digest.told)
 		childattr_note_unknown(d->server->state, &f->child);
 }
 
@@ -242,7 +244,7 @@ static void look_at_one(struct local_dir *d, struct name name)
 		status = tell_name(&v, &f);
 	visit_end(&v);
 	if (status == NFS4_OK)
-		note_child(d, &f, d->doubt_children);
+		note_child(d, &f);
 	if (status != NFS4_OK && status != NFS4ERR_STALE)
 		give_up(d);
 }
@@ -262,7 +264,7 @@ static bool look_at_rename(
 		tell_rename(&v, &from, &to) == NFS4_OK;
 	visit_end(&v);
 	if (rename)
-		note_child(d, &to, false);
+		note_child(d, &to);
 	return rename;
 }
 
@@ -338,10 +340,9 @@ static bool has_told(struct local_dir *d)
 
 /*
  * All names, those that are there and those that were told, are to be looked
- * at; @children: and told as they are, since nobody knows what was done to
- * them. What happens meanwhile is reported by itself.
+ * at. What happens meanwhile is reported by itself.
  */
-static void rescan(struct local_dir *d, bool children)
+static void rescan(struct local_dir *d)
 {
 	const struct state_config *config = state_get_config(d->server->state);
 	struct local_names names = {.data = NULL};
@@ -364,8 +365,6 @@ static void rescan(struct local_dir *d, bool children)
 	}
 	local_names_free(&d->work);
 	d->work = names;
-	/* Of what was not looked at yet the doubt remains. */
-	d->doubt_children = children || d->doubt_children;
 }
 
 /* ---- reports of the directory ---- */
@@ -488,7 +487,7 @@ void local_look_at_dir(struct local_dir *d, uint8_t reported)
 	children = lost && tells_children(d);
 	lost = lost && may_have_changed(d, &now);
 	if ((reported & LOCAL_RESCAN) || lost || children)
-		rescan(d, children);
+		rescan(d);
 	if ((reported & LOCAL_ATTRS) || lost)
 		look_at_attrs(d);
 }

@@ -8,6 +8,9 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <unistd.h>
+
+#include "store/memory_foreign.h"
 
 /* Of the scene that is being made. */
 static rig_adjust adjust_more;
@@ -36,6 +39,16 @@ void scene_fini(struct scene *s)
 	peer_fini(&s->holder);
 	peer_fini(&s->other);
 	rig_fini(&s->r);
+}
+
+void scene_hold_look(struct scene *s)
+{
+	fault_hang(s->r.store);
+	assert_int_equal(memory_foreign_create(s->below, &s->dir,
+				 name_from_str("held"), OBJECT_FILE, NULL),
+		0);
+	while (fault_waiting(s->r.store) == 0)
+		usleep(1000);
 }
 
 int scene_setup(void **state)

@@ -20,6 +20,12 @@ struct scene {
 void scene_init(struct scene *s, rig_adjust adjust);
 void scene_fini(struct scene *s);
 
+/*
+ * Others make "held" in the directory, and looking at it waits for the disk
+ * until fault_release() of the rig's store. Somebody holds the directory.
+ */
+void scene_hold_look(struct scene *s);
+
 /* cmocka: a fresh scene for each test in *@state. */
 int scene_setup(void **state);
 int scene_teardown(void **state);

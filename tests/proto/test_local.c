@@ -258,15 +258,6 @@ static void dd23_lost_reports_recall_who_is_not_told_of_all(void **state)
 	expect_recall(s, RECALL_LOCAL_CHANGE);
 }
 
-/* Looking at names waits for the disk from now on. */
-static void hold_the_look(struct scene *s)
-{
-	fault_hang(s->r.store);
-	make(s, "held");
-	while (fault_waiting(s->r.store) == 0)
-		usleep(1000);
-}
-
 /* Its length is the first character of the longer one, which is a dot. */
 #define LIKE_THE_END "0123456789012345678901234567890123456789012345"
 
@@ -276,7 +267,7 @@ static void dd23_a_name_like_the_end_of_another(void **state)
 
 	assert_int_equal(strlen(LIKE_THE_END), '.');
 	take_dir_delegation(&s->holder, "dir", ENTRIES);
-	hold_the_look(s);
+	scene_hold_look(s);
 	make(s, "." LIKE_THE_END);
 	make(s, LIKE_THE_END);
 	fault_release(s->r.store);

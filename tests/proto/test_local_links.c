@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Files with several links (DD-23): what others do to one by a name that nobody
- * watches is told to who was promised its attributes by another. The memory
- * store reports no more than a kernel does.
+ * Changes of children that no name of theirs tells of (DD-23): others make them
+ * by another link that nobody watches, or move a child away and back. The
+ * memory store reports no more than a kernel does.
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -264,6 +264,28 @@ static void dd23_links_that_others_make(void **state)
 	expect_told(s, "y2");
 }
 
+static void move(struct scene *s, const struct fileid *from,
+	const struct fileid *to, const char *name)
+{
+	assert_int_equal(
+		memory_foreign_rename(s->below, from, n(name), to, n(name)), 0);
+}
+
+/* Its name is as it was when anybody looks, but its ctime is not. */
+static void dd23_a_child_that_went_and_came_back(void **state)
+{
+	struct scene *s = *state;
+
+	make(s, &s->dir, "a");
+	take_children(s);
+	scene_hold_look(s);
+	move(s, &s->dir, &s->root, "a");
+	move(s, &s->root, &s->dir, "a");
+	fault_release(s->r.store);
+	expect_events(s, 1); /* of "held" */
+	await_child(s);
+}
+
 static void dd23_without_room_children_are_not_promised(void **state)
 {
 	struct scene *s = *state;
@@ -347,6 +369,7 @@ int main(void)
 		CASE(dd23_links_made_on_a_failing_disk),
 		CASE(dd23_a_linked_file_moved_here_through_us),
 		CASE(dd23_links_that_others_make),
+		CASE(dd23_a_child_that_went_and_came_back),
 		CASE(dd23_without_room_children_are_not_promised),
 		CASE(dd23_too_many_links_are_not_promised),
 		CASE(dd23_no_room_for_a_new_link_recalls),
