@@ -3,6 +3,7 @@
 #include "nfs/ops.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "nfs/attrs.h"
@@ -37,6 +38,8 @@ struct open_job {
 	bool created;  /* made now */
 	bool is_maker; /* made now, or by this user's earlier try */
 	bool pinned;   /* made now or nameless, and kept until it is open */
+	struct open_try try; /* what is not granted is given up */
+	void *room;          /* for a node, see node_room_new() */
 	OPEN4resok *ok;
 };
 
@@ -117,10 +120,17 @@ static int open_create_apply(struct name_change *nc)
 	return 0;
 }
 
-static void drop_pin(struct open_job *job)
+/*
+ * An open that cannot be kept makes no file (18.16): there is room and memory
+ * for it before there is one.
+ */
+static nfsstat4 reserve(struct open_job *job)
 {
-	if (job->pinned)
-		store_unpin(job->store, &job->file);
+	if (!job->room)
+		job->room = node_room_new();
+	if (!job->room)
+		return NFS4ERR_DELAY;
+	return open_reserve(job->c->client, &job->args->owner.owner, &job->try);
 }
 
 static nfsstat4 create_file(struct open_job *job)
@@ -138,7 +148,9 @@ static nfsstat4 create_file(struct open_job *job)
 
 	if (job->c->fh.export->read_only)
 		return NFS4ERR_ROFS;
-	status = change_run(&oc.nc);
+	status = reserve(job);
+	if (status == NFS4_OK)
+		status = change_run(&oc.nc);
 	if (status != NFS4_OK)
 		return status;
 	job->created = job->is_maker = true;
@@ -313,9 +325,9 @@ static nfsstat4 keep_open_file(struct open_job *job, struct node *node)
  */
 static nfsstat4 grant(struct open_job *job, struct node *node)
 {
-	struct open_try try;
-	nfsstat4 status = open_begin(job->c->client, node,
-		&job->args->owner.owner, needed_access(job), job->deny, &try);
+	nfsstat4 status =
+		open_begin(job->c->client, node, &job->args->owner.owner,
+			needed_access(job), job->deny, &job->try);
 
 	if (status != NFS4_OK)
 		return status;
@@ -324,14 +336,15 @@ static nfsstat4 grant(struct open_job *job, struct node *node)
 		status = truncate_existing(job);
 	if (status == NFS4_OK)
 		return open_commit(
-			&try, job->access, job->deny, &job->ok->stateid);
-	open_abort(&try);
+			&job->try, job->access, job->deny, &job->ok->stateid);
+	open_abort(&job->try);
 	return status;
 }
 
 static nfsstat4 grant_on_node(struct open_job *job)
 {
-	struct node *node = node_get(job->c->server->state, &job->file);
+	struct node *node =
+		node_get_in(job->c->server->state, &job->file, &job->room);
 	nfsstat4 status;
 
 	if (!node)
@@ -349,6 +362,14 @@ static nfsstat4 no_second_try(const struct open_job *job, nfsstat4 status)
 	if (status == NFS4ERR_DELAY && job->is_maker && guarded)
 		return NFS4ERR_IO;
 	return status;
+}
+
+static void finish(struct open_job *job)
+{
+	open_abort(&job->try);
+	free(job->room);
+	if (job->pinned)
+		store_unpin(job->store, &job->file);
 }
 
 /* File delegations are not given yet; who asked is told why not (18.16.3). */
@@ -419,7 +440,7 @@ nfsstat4 op_open(struct compound *c, const nfs_argop4 *arg, nfs_resop4 *res)
 		status = may_open_now(&job);
 	if (status == NFS4_OK)
 		status = find_and_open(&job);
-	drop_pin(&job);
+	finish(&job);
 	if (status != NFS4_OK)
 		return no_second_try(&job, status);
 	job.ok->rflags = OPEN4_RESULT_LOCKTYPE_POSIX;

@@ -35,21 +35,36 @@ static struct node *find_locked(
 	return NULL;
 }
 
-static struct node *node_new(struct state *s, const struct fileid *id)
+void *node_room_new(void)
 {
-	struct node *n = calloc(1, sizeof(*n) + id->len);
+	return malloc(sizeof(struct node) + FILEID_MAX);
+}
+
+/* The rest of it is not kept as long as the node is. */
+static struct node *shrink_room(void *room, size_t size)
+{
+	struct node *n = realloc(room, size);
+
+	return n ? n : room;
+}
+
+/* Takes @room, if there is any. */
+static struct node *node_new(
+	struct state *s, const struct fileid *id, void *room)
+{
+	size_t size = sizeof(struct node) + id->len;
+	struct node *n = room ? shrink_room(room, size) : malloc(size);
 
 	if (!n)
 		return NULL;
+	*n = (struct node){.state = s, .id_len = id->len};
 	ref_init(&n->ref);
-	n->state = s;
 	lock_init(&n->change, LOCK_CHANGE);
 	lock_init(&n->lock, LOCK_NODE);
 	list_init(&n->opens);
 	list_init(&n->locks);
 	list_init(&n->delegs);
 	list_init(&n->idle);
-	n->id_len = id->len;
 	memcpy(n->id_data, id->data, id->len);
 	counter_add(&s->count_nodes, 1);
 	return n;
@@ -67,6 +82,13 @@ static void node_free(struct node *n)
 
 struct node *node_get(struct state *s, const struct fileid *id)
 {
+	void *room = NULL;
+
+	return node_get_in(s, id, &room);
+}
+
+struct node *node_get_in(struct state *s, const struct fileid *id, void **room)
+{
 	uint64_t hash = htab_hash(id->data, id->len);
 	struct node_shard *shard = shard_of(s, hash);
 	struct node *n;
@@ -75,7 +97,8 @@ struct node *node_get(struct state *s, const struct fileid *id)
 	n = find_locked(shard, id, hash);
 	if (n)
 		return node_ref(n);
-	n = node_new(s, id);
+	n = node_new(s, id, *room);
+	*room = NULL;
 	if (n)
 		htab_insert(&shard->table, &n->link, hash);
 	return n;

@@ -56,6 +56,14 @@ struct node {
  */
 struct node *node_get(struct state *s, const struct fileid *id);
 
+/*
+ * Memory for the node of an object that is still to be made, so that the node
+ * cannot fail then: NULL without it. node_get_in() takes it if it is needed and
+ * sets *@room to NULL; what is left the caller frees.
+ */
+void *node_room_new(void);
+struct node *node_get_in(struct state *s, const struct fileid *id, void **room);
+
 /* The node of @id if there is one, with a reference; else NULL. */
 struct node *node_find(struct state *s, const struct fileid *id);
 

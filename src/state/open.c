@@ -19,17 +19,18 @@ static void open_free(struct stateid *sid)
 	free(o);
 }
 
-/* Takes the reference to @owner, on failure too. NULL when out of memory. */
+/* Of no node yet. NULL when out of memory. */
 static struct open *open_new(
-	struct client *client, struct node *node, struct owner *owner)
+	struct client *client, const struct xdr_opaque *name)
 {
+	struct owner *owner = owner_get(client, OWNER_OPEN, name);
 	struct open *o = owner ? calloc(1, sizeof(*o)) : NULL;
 
 	if (!o) {
 		owner_put(owner);
 		return NULL;
 	}
-	stateid_init(&o->sid, STATEID_OPEN, client, node, open_free);
+	stateid_init(&o->sid, STATEID_OPEN, client, NULL, open_free);
 	list_init(&o->on_node);
 	list_init(&o->lock_states);
 	o->owner = owner;
@@ -119,15 +120,26 @@ static void sum_shares_locked(struct open *o)
 	o->held_deny = deny;
 }
 
+static nfsstat4 status_of(enum stateid_inserted result)
+{
+	switch (result) {
+	case STATEID_INSERTED:
+		return NFS4_OK;
+	case STATEID_CLIENT_FULL:
+		return NFS4ERR_SERVERFAULT;
+	default:
+		return NFS4ERR_DELAY; /* the client has ended */
+	}
+}
+
 static nfsstat4 insert_locked(struct open *o)
 {
-	struct client *c = o->sid.client;
-	struct state *s = c->state;
+	struct state *s = o->sid.client->state;
+	nfsstat4 status =
+		status_of(stateid_insert_within(&o->sid, s->config.max_opens));
 
-	if (c->opens >= s->config.max_opens)
-		return NFS4ERR_SERVERFAULT;
-	if (!stateid_insert(&o->sid))
-		return NFS4ERR_DELAY; /* the client has ended */
+	if (status != NFS4_OK)
+		return status;
 	list_add_tail(&o->sid.node->opens, &o->on_node);
 	counter_add(&s->count_opens, 1);
 	return NFS4_OK;
@@ -135,7 +147,7 @@ static nfsstat4 insert_locked(struct open *o)
 
 /* On the owner's open, or on @fresh, which becomes it. */
 static nfsstat4 try_locked(
-	struct open *fresh, const struct share *want, struct open_try *ret)
+	struct open *fresh, const struct share *want, struct open_try *t)
 {
 	struct open *o = find_own_locked(fresh->sid.node, want->owner);
 	nfsstat4 status = NFS4_OK;
@@ -150,7 +162,7 @@ static nfsstat4 try_locked(
 	o->tried |= policy_open_pair(want->access, want->deny);
 	sum_shares_locked(o);
 	stateid_ref(&o->sid);
-	ret->open = o;
+	*t = (struct open_try){.open = o, .begun = true};
 	return NFS4_OK;
 }
 
@@ -163,22 +175,52 @@ static void end_try_locked(struct open *o)
 	sum_shares_locked(o);
 }
 
-nfsstat4 open_begin(struct client *client, struct node *node,
-	const struct xdr_opaque *owner, uint32_t access, uint32_t deny,
-	struct open_try *ret)
+nfsstat4 open_reserve(struct client *client, const struct xdr_opaque *owner,
+	struct open_try *t)
 {
-	struct share want = {.access = access, .deny = deny};
-	struct open *fresh;
+	struct open *o;
 	nfsstat4 status;
 
-	if (!is_valid_share(access, deny))
-		return NFS4ERR_INVAL;
-	fresh = open_new(client, node, owner_get(client, OWNER_OPEN, owner));
+	if (t->open)
+		return NFS4_OK;
+	o = open_new(client, owner);
+	if (!o)
+		return NFS4ERR_DELAY;
+	status = status_of(
+		stateid_reserve(&o->sid, client->state->config.max_opens));
+	if (status == NFS4_OK)
+		t->open = o;
+	else
+		stateid_put(&o->sid);
+	return status;
+}
+
+/* What was reserved, taken out of @t, or another; NULL when out of memory. */
+static struct open *take_reserved(struct open_try *t, struct client *client,
+	const struct xdr_opaque *owner)
+{
+	struct open *o = t->open;
+
+	assert(!t->begun);
+	t->open = NULL;
+	return o ? o : open_new(client, owner);
+}
+
+nfsstat4 open_begin(struct client *client, struct node *node,
+	const struct xdr_opaque *owner, uint32_t access, uint32_t deny,
+	struct open_try *t)
+{
+	struct share want = {.access = access, .deny = deny};
+	struct open *fresh = take_reserved(t, client, owner);
+	nfsstat4 status = NFS4ERR_INVAL;
+
 	if (!fresh)
 		return NFS4ERR_DELAY;
+	stateid_set_node(&fresh->sid, node);
 	want.owner = fresh->owner;
-	if (lock_without_conflict(node, &want, &status)) {
-		status = try_locked(fresh, &want, ret);
+	if (is_valid_share(access, deny) &&
+		lock_without_conflict(node, &want, &status)) {
+		status = try_locked(fresh, &want, t);
 		lock_release(&node->lock);
 	}
 	stateid_put(&fresh->sid);
@@ -210,6 +252,7 @@ nfsstat4 open_commit(
 	end_try_locked(o);
 	lock_release(&n->lock);
 	stateid_put(&o->sid);
+	*t = (struct open_try){.open = NULL};
 	return closed ? NFS4ERR_DELAY : NFS4_OK;
 }
 
@@ -339,9 +382,9 @@ static bool is_unused_locked(const struct open *o)
 	return o->tries == 0 && o->pairs == 0;
 }
 
-void open_abort(struct open_try *t)
+/* The last of them ends the open, unless something was granted. */
+static void give_up(struct open *o)
 {
-	struct open *o = t->open;
 	struct node *n = o->sid.node;
 	bool ends;
 
@@ -351,6 +394,17 @@ void open_abort(struct open_try *t)
 	lock_release(&n->lock);
 	if (ends)
 		finish_close(o);
+}
+
+void open_abort(struct open_try *t)
+{
+	struct open *o = t->open;
+
+	if (!o)
+		return;
+	if (t->begun)
+		give_up(o);
+	*t = (struct open_try){.open = NULL};
 	stateid_put(&o->sid);
 }
 

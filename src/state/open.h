@@ -12,10 +12,21 @@
 
 struct open;
 
-/* An OPEN that is neither granted nor given up; filled in by open_begin(). */
+/* An OPEN that is neither granted nor given up; zeroed at first. */
 struct open_try {
-	struct open *open; /* a reference to its sid */
+	struct open *open; /* a reference to its sid; NULL: none is under way */
+	bool begun;        /* else it is only reserved */
 };
+
+/*
+ * What an open of @owner takes is had and counts: for a file that is still to
+ * be made, and shall not be if the open cannot be kept. It cannot fail for want
+ * of memory or room any more. Begin or abort must follow. DELAY without memory
+ * or when the client has ended; SERVERFAULT at the limit (RESOURCE is not an
+ * error of 4.1). Nothing is done when @t is reserved already.
+ */
+nfsstat4 open_reserve(struct client *client, const struct xdr_opaque *owner,
+	struct open_try *t);
 
 /*
  * Open @node for @owner of @client, in two steps, because what can fail once
@@ -23,17 +34,19 @@ struct open_try {
  *
  * begin keeps others from what conflicts with @access and @deny
  * (OPEN4_SHARE_ACCESS_*, DENY_*); to the owner nothing has happened yet. On
- * NFS4_OK commit or abort must follow. SHARE_DENIED on a conflict (a client
- * whose lease is over is ended instead), DELAY without memory, SERVERFAULT at
- * the limit (RESOURCE is not an error of 4.1), INVAL.
+ * NFS4_OK commit or abort must follow; on failure a reservation is given up.
+ * SHARE_DENIED on a conflict (a client whose lease is over is ended instead),
+ * DELAY and SERVERFAULT as above, INVAL.
  *
  * commit grants @access and @deny, which are not more than what was begun. An
  * open that the owner had on the node is upgraded: same stateid, next seqid.
  * DELAY: the owner closed it meanwhile, or the client has ended.
+ *
+ * abort of what is not under way does nothing.
  */
 nfsstat4 open_begin(struct client *client, struct node *node,
 	const struct xdr_opaque *owner, uint32_t access, uint32_t deny,
-	struct open_try *ret);
+	struct open_try *t);
 nfsstat4 open_commit(
 	struct open_try *t, uint32_t access, uint32_t deny, stateid4 *ret);
 void open_abort(struct open_try *t);

@@ -36,12 +36,18 @@ void stateid_init(struct stateid *sid, enum stateid_kind kind,
 		.status = STATEID_LIVE,
 		.seqid = 1,
 		.client = client_ref(client),
-		.node = node_ref(node),
+		.node = node ? node_ref(node) : NULL,
 		.free = free,
 	};
 	ref_init(&sid->ref);
 	list_init(&sid->on_client);
 	make_other(sid);
+}
+
+void stateid_set_node(struct stateid *sid, struct node *node)
+{
+	assert(!sid->node);
+	sid->node = node_ref(node);
 }
 
 static _Atomic uint32_t *count_of_kind(struct client *c, enum stateid_kind kind)
@@ -88,7 +94,9 @@ static void table_locked(struct client *c, struct stateid *sid)
 	sid->inserted = true;
 	htab_insert(&c->stateids_table, &sid->link,
 		htab_hash(sid->other, sizeof(sid->other)));
-	atomic_fetch_add(count_of(sid), 1);
+	if (!sid->reserved)
+		atomic_fetch_add(count_of(sid), 1);
+	sid->reserved = false;
 }
 
 /* Out of it and of the list, likewise. */
@@ -120,17 +128,39 @@ static bool is_full(struct stateid *sid, uint32_t max)
 	return policy_stateid_full(sid->kind, *count_of(sid), max, revoked);
 }
 
+static enum stateid_inserted may_insert_locked(
+	struct stateid *sid, uint32_t max)
+{
+	if (sid->client->stateids_closed)
+		return STATEID_CLIENT_ENDED;
+	if (!sid->reserved && is_full(sid, max))
+		return STATEID_CLIENT_FULL;
+	return STATEID_INSERTED;
+}
+
 enum stateid_inserted stateid_insert_within(struct stateid *sid, uint32_t max)
 {
 	struct client *c = sid->client;
+	enum stateid_inserted result;
 
 	scope_lock(&c->stateids_lock);
-	if (c->stateids_closed)
-		return STATEID_CLIENT_ENDED;
-	if (is_full(sid, max))
-		return STATEID_CLIENT_FULL;
-	insert_locked(c, sid);
-	return STATEID_INSERTED;
+	result = may_insert_locked(sid, max);
+	if (result == STATEID_INSERTED)
+		insert_locked(c, sid);
+	return result;
+}
+
+enum stateid_inserted stateid_reserve(struct stateid *sid, uint32_t max)
+{
+	enum stateid_inserted result;
+
+	scope_lock(&sid->client->stateids_lock);
+	result = may_insert_locked(sid, max);
+	if (result != STATEID_INSERTED)
+		return result;
+	sid->reserved = true;
+	atomic_fetch_add(count_of(sid), 1);
+	return result;
 }
 
 bool stateid_insert(struct stateid *sid)
@@ -252,6 +282,8 @@ void stateid_put(struct stateid *sid)
 
 	if (!ref_put(&sid->ref))
 		return;
+	if (sid->reserved)
+		atomic_fetch_sub(count_of(sid), 1);
 	sid->free(sid);
 	node_put(n);
 	client_put(c);

@@ -45,15 +45,17 @@ struct stateid {
 	_Atomic(enum stateid_status) status;
 	_Atomic uint32_t seqid; /* changed under the node's lock */
 	struct client *client;  /* a reference */
-	struct node *node;      /* a reference; NULL in a stub */
+	struct node *node;      /* a reference; NULL: a stub, or reserved */
 	uint8_t other[NFS4_OTHER_SIZE];
 	bool inserted; /* in the table; guarded by client->stateids_lock */
+	bool reserved; /* counted without being there yet; likewise */
 	void (*free)(struct stateid *sid); /* the object's own release */
 };
 
 /*
  * Give @sid a fresh `other`, seqid 1, status LIVE, references to @client and
  * @node, and one reference (the caller's). It is found after stateid_insert().
+ * @node may be NULL until then: stateid_set_node() takes one.
  */
 void stateid_init(struct stateid *sid, enum stateid_kind kind,
 	struct client *client, struct node *node,
@@ -77,6 +79,14 @@ enum stateid_inserted {
 	STATEID_CLIENT_FULL
 };
 enum stateid_inserted stateid_insert_within(struct stateid *sid, uint32_t max);
+
+void stateid_set_node(struct stateid *sid, struct node *node);
+
+/*
+ * The same answers for one that comes later, if at all: it counts from now on,
+ * and has its place when it is inserted. Given up by the last put.
+ */
+enum stateid_inserted stateid_reserve(struct stateid *sid, uint32_t max);
 
 /*
  * Out of both, and what stayed of it if it was revoked; later lookups do not

@@ -278,6 +278,84 @@ static void test_limit(void **arg)
 	world_stop(&w);
 }
 
+/* What is reserved counts at once, and no more when it is open. */
+static void test_reserved(void **arg)
+{
+	struct xdr_opaque owner = bytes_of("o");
+	struct open_try try[2] = {0};
+	struct fileid id = file_named("f");
+	struct node *n;
+	struct world w;
+	struct peer p;
+	stateid4 wire;
+
+	world_prepare(&w);
+	w.config.max_opens = 1;
+	world_start(&w);
+	peer_connect(&w, &p, "a");
+	assert_int_equal(open_reserve(p.client, &owner, &try[0]), NFS4_OK);
+	assert_int_equal(open_reserve(p.client, &owner, &try[0]), NFS4_OK);
+	assert_int_equal(
+		open_reserve(p.client, &owner, &try[1]), NFS4ERR_SERVERFAULT);
+	assert_int_equal(
+		try_open(&p, "g", "o", R, NONE, &wire), NFS4ERR_SERVERFAULT);
+	assert_int_equal(opens(&w), 0);
+	n = node_get(w.state, &id);
+	assert_int_equal(
+		open_begin(p.client, n, &owner, R, NONE, &try[0]), NFS4_OK);
+	node_put(n);
+	assert_int_equal(open_commit(&try[0], R, NONE, &wire), NFS4_OK);
+	assert_int_equal(p.client->opens, 1);
+	assert_int_equal(opens(&w), 1);
+	open_abort(&try[0]);
+	open_abort(&try[1]);
+	assert_int_equal(p.client->opens, 1);
+	peer_drop(&p);
+	world_stop(&w);
+}
+
+/* Given up, refused, or of an owner who has the file open already. */
+static void test_reserved_in_vain(void **arg)
+{
+	struct world *w = world_new();
+	struct xdr_opaque owner = bytes_of("o");
+	struct fileid id = file_named("f");
+	struct open_try try = {.open = NULL};
+	struct node *n = node_get(w->state, &id);
+	struct peer p, q;
+	stateid4 wire;
+
+	peer_connect(w, &p, "a");
+	peer_connect(w, &q, "b");
+	assert_int_equal(open_reserve(p.client, &owner, &try), NFS4_OK);
+	open_abort(&try);
+	assert_int_equal(p.client->opens, 0);
+	assert_int_equal(p.client->owners.count, 0);
+	assert_int_equal(try_open(&q, "f", "o", R, W, &wire), NFS4_OK);
+	assert_int_equal(open_reserve(p.client, &owner, &try), NFS4_OK);
+	assert_int_equal(open_begin(p.client, n, &owner, W, NONE, &try),
+		NFS4ERR_SHARE_DENIED);
+	assert_int_equal(p.client->opens, 0);
+	assert_int_equal(try_open(&p, "f", "o", R, NONE, &wire), NFS4_OK);
+	assert_int_equal(open_reserve(p.client, &owner, &try), NFS4_OK);
+	assert_int_equal(p.client->opens, 2);
+	assert_int_equal(
+		open_begin(p.client, n, &owner, R, NONE, &try), NFS4_OK);
+	assert_int_equal(p.client->opens, 1);
+	assert_int_equal(open_commit(&try, R, NONE, &wire), NFS4_OK);
+	assert_int_equal(wire.seqid, 2);
+	assert_int_equal(open_reserve(p.client, &owner, &try), NFS4_OK);
+	client_end(p.client, CLIENT_END_ADMIN);
+	assert_int_equal(
+		open_begin(p.client, n, &owner, R, NONE, &try), NFS4ERR_DELAY);
+	assert_int_equal(open_reserve(p.client, &owner, &try), NFS4ERR_DELAY);
+	assert_int_equal(p.client->opens, 0);
+	node_put(n);
+	peer_drop(&p);
+	peer_drop(&q);
+	world_free(w);
+}
+
 /* ---- between begin and end ---- */
 
 static struct open_try begin(
@@ -286,7 +364,7 @@ static struct open_try begin(
 	struct fileid id = file_named("f");
 	struct node *n = node_get(p->w->state, &id);
 	struct xdr_opaque bytes = bytes_of(owner);
-	struct open_try try;
+	struct open_try try = {.open = NULL};
 
 	assert_int_equal(
 		open_begin(p->client, n, &bytes, access, deny, &try), NFS4_OK);
@@ -540,6 +618,8 @@ int main(void)
 		cmocka_unit_test(test_expired_holder),
 		cmocka_unit_test(test_close),
 		cmocka_unit_test(test_limit),
+		cmocka_unit_test(test_reserved),
+		cmocka_unit_test(test_reserved_in_vain),
 		cmocka_unit_test(test_begun_and_granted),
 		cmocka_unit_test(test_given_up),
 		cmocka_unit_test(test_tried_twice),

@@ -132,7 +132,7 @@ nfsstat4 open_at_once(struct client *client, struct node *node,
 	const struct xdr_opaque *owner, uint32_t access, uint32_t deny,
 	stateid4 *ret)
 {
-	struct open_try try;
+	struct open_try try = {.open = NULL};
 	nfsstat4 status = open_begin(client, node, owner, access, deny, &try);
 
 	return status == NFS4_OK ? open_commit(&try, access, deny, ret)
