@@ -10,17 +10,6 @@
 #define MODE_XGRP 00010u
 #define MODE_ALL  07777u
 
-bool mem_in_group(const struct cred *cred, uint32_t gid)
-{
-	if (cred->gid == gid)
-		return true;
-	for (uint32_t i = 0; i < cred->ngroups; i++) {
-		if (cred->groups[i] == gid)
-			return true;
-	}
-	return false;
-}
-
 bool mem_is_owner(const struct cred *cred, const struct mem_node *n)
 {
 	return cred->uid == 0 || cred->uid == n->attr.uid;
@@ -35,7 +24,7 @@ bool mem_may(const struct cred *cred, const struct mem_node *n, uint32_t want)
 			n->attr.type == OBJECT_DIR;
 	if (cred->uid == n->attr.uid)
 		have >>= 6;
-	else if (mem_in_group(cred, n->attr.gid))
+	else if (cred_in_group(cred, n->attr.gid))
 		have >>= 3;
 	/* Mode bits are r = 4, w = 2, x = 1. */
 	if ((want & STORE_MAY_READ) && !(have & 4))
@@ -57,7 +46,7 @@ static int check_owner(const struct cred *cred, const struct mem_node *n,
 	if ((set->mask & SETATTR_GID) &&
 		(cred->uid != n->attr.uid ||
 			(set->gid != n->attr.gid &&
-				!mem_in_group(cred, set->gid))))
+				!cred_in_group(cred, set->gid))))
 		return -EPERM;
 	return 0;
 }
@@ -106,7 +95,7 @@ static int check_set(const struct cred *cred, const struct mem_node *n, int io,
 static uint32_t mode_for(
 	const struct cred *cred, const struct mem_node *n, uint32_t mode)
 {
-	if (cred->uid != 0 && !mem_in_group(cred, n->attr.gid))
+	if (cred->uid != 0 && !cred_in_group(cred, n->attr.gid))
 		mode &= ~MODE_SGID;
 	return mode;
 }

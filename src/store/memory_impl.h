@@ -130,7 +130,6 @@ void mem_attr(
 
 /* memory_attr.c */
 
-bool mem_in_group(const struct cred *cred, uint32_t gid);
 bool mem_is_owner(const struct cred *cred, const struct mem_node *n);
 
 /* Has @cred all of the STORE_MAY_* bits in @want? */

@@ -334,17 +334,6 @@ static int set_size(struct posix *p, const struct cred *cred,
 	return 0;
 }
 
-static bool in_group(const struct cred *cred, uint32_t gid)
-{
-	if (cred->gid == gid)
-		return true;
-	for (uint32_t i = 0; i < cred->ngroups; i++) {
-		if (cred->groups[i] == gid)
-			return true;
-	}
-	return false;
-}
-
 /* chown(2): root gives files away, owners share them with their groups. */
 static int check_owner(const struct posix *p, const struct cred *cred,
 	const struct attr *attr, const struct setattr *set)
@@ -359,7 +348,7 @@ static int check_owner(const struct posix *p, const struct cred *cred,
 		return -EPERM;
 	/* Whose groups we have ourselves only the kernel knows. */
 	return !p->can_switch || set->gid == attr->gid ||
-			in_group(cred, set->gid)
+			cred_in_group(cred, set->gid)
 		? 0
 		: -EPERM;
 }

@@ -32,4 +32,16 @@ static inline bool cred_equal(const struct cred *a, const struct cred *b)
 	return true;
 }
 
+/* Is @gid one of its groups, the first or another? */
+static inline bool cred_in_group(const struct cred *cred, uint32_t gid)
+{
+	if (cred->gid == gid)
+		return true;
+	for (uint32_t i = 0; i < cred->ngroups; i++) {
+		if (cred->groups[i] == gid)
+			return true;
+	}
+	return false;
+}
+
 #endif
