@@ -212,6 +212,11 @@ bool mem_is_full(const struct mem_node *n);
 void mem_note(
 	struct memory *m, const struct fileid *dir, struct dir_change *change);
 
+/* The same, when @change is @kind of the entry @name, which leads to @child. */
+void mem_note_entry(struct memory *m, const struct fileid *dir,
+	enum change_kind kind, struct name name, const struct fileid *child,
+	struct dir_change *change);
+
 /* memory_rename.c */
 
 /* What was done, for the changes to tell. */

@@ -21,6 +21,16 @@ void mem_note(
 	(void)dirindex_note(m->index, &m->source, dir, change);
 }
 
+void mem_note_entry(struct memory *m, const struct fileid *dir,
+	enum change_kind kind, struct name name, const struct fileid *child,
+	struct dir_change *change)
+{
+	change->kind = kind;
+	change->entry.name = name;
+	change->entry.child = *child;
+	mem_note(m, dir, change);
+}
+
 /* A directory in which @cred may look names up. */
 static int find_searchable(struct memory *m, const struct cred *cred,
 	const struct fileid *dir, struct mem_node **ret)
@@ -30,6 +40,19 @@ static int find_searchable(struct memory *m, const struct cred *cred,
 	if (!err && !mem_may(cred, *ret, STORE_MAY_EXECUTE))
 		err = -EACCES;
 	return err;
+}
+
+/* The entry @name in such a directory. */
+static int find_entry(struct memory *m, const struct cred *cred,
+	const struct fileid *dir, struct name name, struct mem_node **d,
+	struct mem_entry **ret)
+{
+	int err = find_searchable(m, cred, dir, d);
+
+	if (err)
+		return err;
+	*ret = mem_entry_find(*d, name);
+	return *ret ? 0 : -ENOENT;
 }
 
 int mem_lookup(struct store *s, const struct cred *cred,
@@ -42,12 +65,9 @@ int mem_lookup(struct store *s, const struct cred *cred,
 	int err;
 
 	scope_lock(&m->lock);
-	err = find_searchable(m, cred, dir, &d);
+	err = find_entry(m, cred, dir, name, &d, &e);
 	if (err)
 		return err;
-	e = mem_entry_find(d, name);
-	if (!e)
-		return -ENOENT;
 	if (ret)
 		*ret = mem_fileid(m, e->child);
 	if (ret_attr)
@@ -234,13 +254,9 @@ int mem_create(struct store *s, const struct cred *cred,
 	struct memory *m = memory_of(s);
 	int err = mem_create_entry(m, cred, dir, name, new, ret);
 
-	if (err)
-		return err;
-	change->kind = CHANGE_ADD_ENTRY;
-	change->entry.name = name;
-	change->entry.child = *ret;
-	mem_note(m, dir, change);
-	return 0;
+	if (!err)
+		mem_note_entry(m, dir, CHANGE_ADD_ENTRY, name, ret, change);
+	return err;
 }
 
 static int check_link(struct memory *m, const struct cred *cred,
@@ -290,27 +306,19 @@ int mem_link(struct store *s, const struct cred *cred, const struct fileid *id,
 	struct memory *m = memory_of(s);
 	int err = mem_link_entry(m, cred, id, dir, name);
 
-	if (err)
-		return err;
-	change->kind = CHANGE_ADD_ENTRY;
-	change->entry.name = name;
-	change->entry.child = *id;
-	mem_note(m, dir, change);
-	return 0;
+	if (!err)
+		mem_note_entry(m, dir, CHANGE_ADD_ENTRY, name, id, change);
+	return err;
 }
 
 static int check_remove(struct memory *m, const struct cred *cred,
 	const struct fileid *dir, struct name name, struct mem_node **d,
 	struct mem_entry **e)
 {
-	int err = find_searchable(m, cred, dir, d);
+	int err = find_entry(m, cred, dir, name, d, e);
 
-	if (err)
-		return err;
-	*e = mem_entry_find(*d, name);
-	if (!*e)
-		return -ENOENT;
-	err = mem_may_remove(cred, *d, (*e)->child);
+	if (!err)
+		err = mem_may_remove(cred, *d, (*e)->child);
 	if (err)
 		return err;
 	return mem_is_full((*e)->child) ? -ENOTEMPTY : 0;
@@ -358,16 +366,14 @@ int mem_remove(struct store *s, const struct cred *cred,
 	const struct fileid *dir, struct name name, struct dir_change *change)
 {
 	struct memory *m = memory_of(s);
-	struct fileid *victim = &change->entry.child;
+	struct fileid victim;
 	bool was_dir;
-	int err = mem_remove_entry(m, cred, dir, name, victim, &was_dir);
+	int err = mem_remove_entry(m, cred, dir, name, &victim, &was_dir);
 
 	if (err)
 		return err;
 	if (was_dir)
-		dirindex_forget(m->index, victim);
-	change->kind = CHANGE_REMOVE_ENTRY;
-	change->entry.name = name;
-	mem_note(m, dir, change);
+		dirindex_forget(m->index, &victim);
+	mem_note_entry(m, dir, CHANGE_REMOVE_ENTRY, name, &victim, change);
 	return 0;
 }

@@ -201,32 +201,17 @@ static void tell_inside(struct memory *m, const struct fileid *dir,
 	struct name from, struct name to, const struct mem_renamed *done,
 	struct dir_change *c)
 {
-	c->kind = CHANGE_RENAME_ENTRY;
-	c->entry.name = to;
-	c->entry.child = done->source;
 	c->old.name = from;
 	c->old.child = done->source;
 	tell_overwritten(c, to, done);
-	mem_note(m, dir, c);
-}
-
-static void tell_removed(struct memory *m, const struct fileid *dir,
-	struct name from, const struct mem_renamed *done, struct dir_change *c)
-{
-	c->kind = CHANGE_REMOVE_ENTRY;
-	c->entry.name = from;
-	c->entry.child = done->source;
-	mem_note(m, dir, c);
+	mem_note_entry(m, dir, CHANGE_RENAME_ENTRY, to, &done->source, c);
 }
 
 static void tell_added(struct memory *m, const struct fileid *dir,
 	struct name to, const struct mem_renamed *done, struct dir_change *c)
 {
-	c->kind = CHANGE_ADD_ENTRY;
-	c->entry.name = to;
-	c->entry.child = done->source;
 	tell_overwritten(c, to, done);
-	mem_note(m, dir, c);
+	mem_note_entry(m, dir, CHANGE_ADD_ENTRY, to, &done->source, c);
 }
 
 int mem_rename(struct store *s, const struct cred *cred,
@@ -250,7 +235,8 @@ int mem_rename(struct store *s, const struct cred *cred,
 		tell_inside(m, from_dir, from, to, &done, from_change);
 		return 0;
 	}
-	tell_removed(m, from_dir, from, &done, from_change);
+	mem_note_entry(m, from_dir, CHANGE_REMOVE_ENTRY, from, &done.source,
+		from_change);
 	tell_added(m, to_dir, to, &done, to_change);
 	return 0;
 }
