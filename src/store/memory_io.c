@@ -214,6 +214,14 @@ static int copy_in(struct memory *m, struct mem_pages *p, uint64_t offset,
 	return 0;
 }
 
+/* What each change of the content brings with it. */
+static void note_written(
+	struct memory *m, const struct cred *cred, struct mem_node *n)
+{
+	mem_clear_suid(cred, n);
+	n->attr.mtime_ns = n->attr.ctime_ns = mem_now(m);
+}
+
 int mem_write(struct store *s, const struct cred *cred, const struct fileid *id,
 	int io, uint64_t offset, const void *buf, size_t len,
 	enum store_stability *stability, size_t *done)
@@ -240,8 +248,7 @@ int mem_write(struct store *s, const struct cred *cred, const struct fileid *id,
 		return 0;
 	if (offset + put > n->attr.size)
 		n->attr.size = offset + put;
-	mem_clear_suid(cred, n);
-	n->attr.mtime_ns = n->attr.ctime_ns = mem_now(m);
+	note_written(m, cred, n);
 	return 0;
 }
 
@@ -332,8 +339,7 @@ int mem_allocate(struct store *s, const struct cred *cred,
 		return err;
 	if (offset + len > n->attr.size)
 		n->attr.size = offset + len;
-	mem_clear_suid(cred, n);
-	n->attr.mtime_ns = n->attr.ctime_ns = mem_now(m);
+	note_written(m, cred, n);
 	return 0;
 }
 
@@ -349,7 +355,6 @@ int mem_deallocate(struct store *s, const struct cred *cred,
 	if (err)
 		return err;
 	clear_range(m, &n->pages, offset, offset + len);
-	mem_clear_suid(cred, n);
-	n->attr.mtime_ns = n->attr.ctime_ns = mem_now(m);
+	note_written(m, cred, n);
 	return 0;
 }

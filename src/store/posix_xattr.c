@@ -107,16 +107,23 @@ static int check_there(int fd, const char *name, enum store_xattr_mode mode)
 	return errno == EACCES ? 0 : -errno;
 }
 
+/* The object, and the whole name of one of its attributes. */
+static int find_named(struct posix *p, const struct fileid *id,
+	struct name name, struct fh **fh, struct xattr_name *full)
+{
+	int err = full_name(p, name, full);
+
+	return err ? err : posix_path(p, id, fh);
+}
+
 int posix_check_xattr(struct store *s, const struct cred *cred,
 	const struct fileid *id, struct name name, enum store_xattr_mode mode)
 {
 	struct posix *p = posix_of(s);
 	scope_fh *fh = NULL;
 	struct xattr_name full;
-	int err = full_name(p, name, &full);
+	int err = find_named(p, id, name, &fh, &full);
 
-	if (!err)
-		err = posix_path(p, id, &fh);
 	if (!err)
 		err = check_writable(p, cred, fh->fd);
 	return err ? err : check_there(fh->fd, full.s, mode);
@@ -152,10 +159,8 @@ int posix_xattr_set(struct store *s, const struct cred *cred,
 	struct posix *p = posix_of(s);
 	scope_fh *fh = NULL;
 	struct xattr_name full;
-	int err = full_name(p, name, &full);
+	int err = find_named(p, id, name, &fh, &full);
 
-	if (!err)
-		err = posix_path(p, id, &fh);
 	if (!err)
 		err = set_as(
 			p, cred, fh->fd, full.s, value, len, flags_of(mode));
@@ -179,10 +184,8 @@ int posix_xattr_remove(struct store *s, const struct cred *cred,
 	struct posix *p = posix_of(s);
 	scope_fh *fh = NULL;
 	struct xattr_name full;
-	int err = full_name(p, name, &full);
+	int err = find_named(p, id, name, &fh, &full);
 
-	if (!err)
-		err = posix_path(p, id, &fh);
 	if (!err)
 		err = remove_as(p, cred, fh->fd, full.s);
 	return err ? err : posix_sync_object(p, id);
