@@ -185,23 +185,29 @@ static void post(struct local_dir *d)
 	rpc_post(d->server->rpc, &d->job);
 }
 
+/* Leave the lock, with something to do for @d; NULL: for nobody. */
+static void release_and_post(struct local *l, struct local_dir *d)
+{
+	bool claimed = d && claim_locked(l, d);
+
+	lock_release(&l->lock);
+	if (claimed)
+		post(d);
+}
+
 void local_dir_report(
 	struct nfs_server *server, const struct fileid *id, uint8_t flags)
 {
 	struct local *l = &server->local;
 	struct local_dir *d;
-	bool claimed = false;
 
 	lock_acquire(&l->lock);
 	d = local_dir_find_locked(l, id);
 	if (d) {
 		counter_add(&l->hints, 1);
 		d->reported |= flags;
-		claimed = claim_locked(l, d);
 	}
-	lock_release(&l->lock);
-	if (claimed)
-		post(d);
+	release_and_post(l, d);
 }
 
 /* Too much to remember: all names will be looked at. */
@@ -231,18 +237,14 @@ void local_dir_report_name(struct nfs_server *server, const struct fileid *id,
 {
 	struct local *l = &server->local;
 	struct local_dir *d;
-	bool claimed = false;
 
 	lock_acquire(&l->lock);
 	d = local_dir_find_locked(l, id);
 	if (d) {
 		counter_add(&l->hints, 1);
 		keep_name_locked(l, d, name, new_name);
-		claimed = claim_locked(l, d);
 	}
-	lock_release(&l->lock);
-	if (claimed)
-		post(d);
+	release_and_post(l, d);
 }
 
 void local_dir_report_lost(struct nfs_server *server)
@@ -281,7 +283,6 @@ void local_dir_release(struct nfs_server *server, const struct fileid *id,
 {
 	struct local *l = &server->local;
 	struct local_dir *d;
-	bool claimed = false;
 
 	lock_acquire(&l->lock);
 	d = local_dir_find_locked(l, id);
@@ -290,11 +291,8 @@ void local_dir_release(struct nfs_server *server, const struct fileid *id,
 		local_dir_count_children_locked(d, -(int)undo.children);
 		d->undo.dirs += undo.dirs;
 		d->undo.children += undo.children;
-		claimed = claim_locked(l, d);
 	}
-	lock_release(&l->lock);
-	if (claimed)
-		post(d);
+	release_and_post(l, d);
 }
 
 /* ---- the job ---- */
