@@ -16,6 +16,7 @@
 #include "state/dirside.h"
 #include "state/policy_dirdeleg.h"
 #include "state/policy_recall.h"
+#include "state/policy_stateid.h"
 
 static const char *const reason_names[RECALL_REASONS] = {
 	[RECALL_CONFLICT] = "conflict",
@@ -387,20 +388,12 @@ static enum drain drain_for_return(struct deleg *d, bool wait)
 	return notifyq_is_idle(&d->queue) ? DRAINED : DRAIN_PENDING;
 }
 
+/* One that was returned is as good as never granted, marked so yet or not. */
 static nfsstat4 status_of_ended(const struct deleg *d)
 {
-	enum stateid_status status = d->sid.status;
+	nfsstat4 error = policy_stateid_status(d->sid.status);
 
-	switch (status) {
-	case STATEID_EXPIRED:
-		return NFS4ERR_EXPIRED;
-	case STATEID_REVOKED:
-		return NFS4ERR_DELEG_REVOKED;
-	case STATEID_ADMIN_REVOKED:
-		return NFS4ERR_ADMIN_REVOKED;
-	default:
-		return NFS4ERR_BAD_STATEID;
-	}
+	return error ? error : NFS4ERR_BAD_STATEID;
 }
 
 /*
