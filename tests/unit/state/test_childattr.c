@@ -4,36 +4,11 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "shortage.h"
 #include "state/childattr.h"
 #include "state/childclass.h"
-
-/* ---- an allocator that fails ---- */
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-
-static bool no_memory;
-static long fail_at = -1; /* so many succeed first, then one fails; -1: none */
-
-static bool fails(void)
-{
-	return no_memory || (fail_at >= 0 && fail_at-- == 0);
-}
-
-void *__wrap_malloc(size_t size)
-{
-	return fails() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t count, size_t size)
-{
-	return fails() ? NULL : __real_calloc(count, size);
-}
 
 /* ---- the scene: a and b hold, whoever is asked to changes ---- */
 
@@ -663,9 +638,9 @@ static void dd21_no_memory_to_write_it_down(void **state)
 	begin(&s);
 	struct deleg *d = hold(s.a, ASK);
 
-	no_memory = true;
+	shortage_begin(0, true);
 	change(&s, s.c, 101, FATTR4_SIZE);
-	no_memory = false;
+	shortage_end();
 	recall_kick(s.st.w.state);
 	assert_recalled(&s, d, RECALL_OVERFLOW);
 	deleg_put(d);
@@ -680,9 +655,9 @@ static void dd21_no_memory_to_tell_it(void **state)
 	struct deleg *d = hold(s.a, ASK);
 
 	change(&s, s.c, 101, FATTR4_SIZE);
-	no_memory = true;
+	shortage_begin(0, true);
 	stage_pass(&s.st, DELAY);
-	no_memory = false;
+	shortage_end();
 	assert_recalled(&s, d, RECALL_OVERFLOW);
 	deleg_put(d);
 	end(&s);
@@ -712,14 +687,14 @@ static void dd21_any_one_allocation_may_fail(void **state)
 {
 	bool failed = true;
 
-	for (long n = 0; failed; n++) {
+	for (unsigned n = 0; failed; n++) {
 		struct scene s;
 
 		begin(&s);
-		fail_at = n;
+		shortage_begin(n, false);
 		check_with_one_failure(&s);
-		failed = fail_at < 0;
-		fail_at = -1;
+		failed = shortage.failed > 0;
+		shortage_end();
 		end(&s);
 		assert_true(n < 100);
 	}

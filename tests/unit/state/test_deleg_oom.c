@@ -3,40 +3,8 @@
  * Out of memory at every single allocation between a grant and a delivery:
  * whoever holds a delegation is told of the change or loses it.
  */
+#include "shortage.h"
 #include "stage.h"
-
-#include <stdlib.h>
-
-/* ---- an allocator that fails once ---- */
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *old, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *old, size_t size);
-
-static long fail_at = -1; /* so many succeed first; -1 = all do */
-
-static bool fails(void)
-{
-	return fail_at >= 0 && fail_at-- == 0;
-}
-
-void *__wrap_malloc(size_t size)
-{
-	return fails() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t count, size_t size)
-{
-	return fails() ? NULL : __real_calloc(count, size);
-}
-
-void *__wrap_realloc(void *old, size_t size)
-{
-	return fails() ? NULL : __real_realloc(old, size);
-}
 
 /* ---- two holders, a third that asks, a fourth that changes ---- */
 
@@ -137,17 +105,17 @@ static void test_no_change_is_lost(void **state)
 {
 	bool failed = true;
 
-	for (long k = 0; failed; k++) {
+	for (unsigned k = 0; failed; k++) {
 		struct cast t;
 		uint32_t changes = 0;
 
 		begin(&t);
-		fail_at = k;
+		shortage_begin(k, false);
 		ask(&t);
 		for (int i = 0; i < 10; i++)
 			changes += change(&t);
-		failed = fail_at < 0;
-		fail_at = -1;
+		failed = shortage.failed > 0;
+		shortage_end();
 		for (int i = 0; i < 3; i++) {
 			if (t.d[i])
 				assert_told_or_recalled(t.d[i], changes);

@@ -5,42 +5,16 @@
  */
 #include "world.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "shortage.h"
 #include "state/bytelock.h"
 #include "state/cbsession.h"
 #include "state/changeattr.h"
 #include "state/node.h"
 #include "state/open.h"
-
-/* ---- an allocator that fails once ---- */
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-
-static long fail_at = -1; /* so many succeed first; -1 = all do */
-static long allocations;
-
-static bool fails(void)
-{
-	allocations++;
-	if (fail_at < 0)
-		return false;
-	return fail_at-- == 0;
-}
-
-void *__wrap_malloc(size_t size)
-{
-	return fails() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t count, size_t size)
-{
-	return fails() ? NULL : __real_calloc(count, size);
-}
 
 /* ---- a client's life ---- */
 
@@ -156,18 +130,19 @@ static void live(struct world *w)
 static void test_life(void **arg)
 {
 	struct world *w = world_new();
-	long needed;
+	unsigned needed;
 
-	allocations = 0;
+	shortage_begin(UINT_MAX, false);
 	live(w);
-	needed = allocations;
+	shortage_end();
+	needed = shortage.asked;
 	assert_true(needed > 15);
 	/* conn_make() of the test itself is the first. */
-	for (long i = 1; i < needed + 5; i++) {
-		fail_at = i;
+	for (unsigned i = 1; i < needed + 5; i++) {
+		shortage_begin(i, false);
 		live(w);
-		assert_true(i >= needed || fail_at == -1); /* it did fail */
-		fail_at = -1;
+		shortage_end();
+		assert_true(i >= needed || shortage.failed);
 		world_advance(w, 200);
 	}
 	world_free(w);
@@ -176,13 +151,13 @@ static void test_life(void **arg)
 static void test_start(void **arg)
 {
 	struct world w;
-	long i = 0;
+	unsigned i = 0;
 
 	do {
 		world_prepare(&w);
-		fail_at = i++;
+		shortage_begin(i++, false);
 		w.state = state_new(&w.config);
-		fail_at = -1;
+		shortage_end();
 		world_stop(&w);
 	} while (!w.state);
 	assert_true(i > 60); /* every shard of every table */

@@ -12,51 +12,10 @@
 
 #include <cmocka.h>
 
+#include "shortage.h"
 #include "testutil.h"
 
 #define FILES 30
-
-/* Linked in place of the allocator, see meson.build. */
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *old, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *old, size_t size);
-
-static struct {
-	bool on, lasting;
-	unsigned countdown; /* fails when it gets to 0 */
-	unsigned failed;
-} plan;
-
-static bool fails(void)
-{
-	if (!plan.on)
-		return false;
-	if (plan.countdown > 0) {
-		plan.countdown--;
-		return false;
-	}
-	plan.on = plan.lasting;
-	plan.failed++;
-	return true;
-}
-
-void *__wrap_malloc(size_t size)
-{
-	return fails() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t count, size_t size)
-{
-	return fails() ? NULL : __real_calloc(count, size);
-}
-
-void *__wrap_realloc(void *old, size_t size)
-{
-	return fails() ? NULL : __real_realloc(old, size);
-}
 
 /* What must be there, as far as the calls said so. */
 struct script {
@@ -74,7 +33,7 @@ static struct name file_name(unsigned i, char buf[16])
 
 static bool worked(int err)
 {
-	assert_true(err == 0 || (err == -ENOMEM && plan.failed > 0));
+	assert_true(err == 0 || (err == -ENOMEM && shortage.failed > 0));
 	return err == 0;
 }
 
@@ -189,19 +148,16 @@ static unsigned run(unsigned n, bool lasting, unsigned others)
 	}
 	s.file = test_make(s.t.store, &s.t.root, "file", OBJECT_FILE);
 	dirindex_forget(s.t.index, &s.t.root);
-	plan.on = true;
-	plan.lasting = lasting;
-	plan.countdown = n;
-	plan.failed = 0;
+	shortage_begin(n, lasting);
 	run_names(&s);
 	check_names(&s);
 	run_contents(&s);
 	check_names(&s);
-	plan.on = false;
+	shortage_end();
 	check_names(&s);
 	check_contents(&s);
 	test_store_fini(&s.t);
-	return plan.failed;
+	return shortage.failed;
 }
 
 static void test_one_fails(void **state)
@@ -241,18 +197,15 @@ static void test_no_store(void **state)
 		struct dirindex *index;
 		struct store *store = NULL;
 
-		plan.on = true;
-		plan.lasting = false;
-		plan.countdown = n++;
-		plan.failed = 0;
+		shortage_begin(n++, false);
 		index = dirindex_new(&clock, test_cookie_secret, TEST_BUDGET);
 		if (index)
 			store = memory_new(&clock, index);
-		plan.on = false;
-		assert_int_equal(!store, plan.failed > 0);
+		shortage_end();
+		assert_int_equal(!store, shortage.failed > 0);
 		store_free(store);
 		dirindex_free(index);
-	} while (plan.failed > 0);
+	} while (shortage.failed > 0);
 }
 
 int main(void)
