@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "shortage.h"
@@ -90,6 +91,22 @@ static void end(struct scene *s)
 	client_put(s->b);
 	client_put(s->c);
 	stage_fini(&s->st);
+}
+
+static int setup(void **state)
+{
+	struct scene *s = malloc(sizeof(*s));
+
+	begin(s);
+	*state = s;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	end(*state);
+	free(*state);
+	return 0;
 }
 
 #define ASK (ASK_ALL | ASK_CHILD_ATTRS)
@@ -203,20 +220,19 @@ static void add_commit(struct scene *s)
 
 static void dd02_a_changed_child_is_told_with_its_values(void **state)
 {
+	struct scene *s = *state;
 	struct dir_event *got[4];
 	struct dir_change c;
 	struct fileid id = stage_dir(102);
-	struct scene s;
 
-	begin(&s);
-	struct deleg *d = hold(s.a, ASK);
+	struct deleg *d = hold(s->a, ASK);
 
 	assert_true(wants_children(d));
-	assert_true(is_watched(&s, 102));
-	assert_false(is_watched(&s, 104));
-	change(&s, s.c, 102, FATTR4_SIZE);
-	wait(&s);
-	assert_ptr_equal(stage_pop_notify(&s.st), d);
+	assert_true(is_watched(s, 102));
+	assert_false(is_watched(s, 104));
+	change(s, s->c, 102, FATTR4_SIZE);
+	wait(s);
+	assert_ptr_equal(stage_pop_notify(&s->st), d);
 	assert_int_equal(batch_take(d, got, 4), 1);
 	dir_event_read(got[0], &c);
 	assert_int_equal(c.kind, CHANGE_CHILD_ATTRS);
@@ -226,66 +242,56 @@ static void dd02_a_changed_child_is_told_with_its_values(void **state)
 	assert_int_equal(c.entry.attr.size, 7);
 	dir_event_put(got[0]);
 	batch_done(d, 1, BATCH_OK);
-	assert_int_equal(s.reads, 1);
+	assert_int_equal(s->reads, 1);
 	deleg_put(d);
-	end(&s);
 }
 
 static void dd07_repeated_changes_are_one(void **state)
 {
-	struct scene s;
-
-	begin(&s);
-	struct deleg *d = hold(s.a, ASK);
+	struct scene *s = *state;
+	struct deleg *d = hold(s->a, ASK);
 
 	for (int i = 0; i < 5; i++)
-		change(&s, s.c, 101, i % 2 ? FATTR4_SIZE : FATTR4_MODE);
-	change(&s, s.c, 102, FATTR4_SIZE);
-	wait(&s);
-	stage_deliver(&s.st, d, "one", "two", NULL);
-	assert_int_equal(s.reads, 2);
-	stage_pass(&s.st, 10000);
-	stage_assert_quiet(&s.st);
-	change(&s, s.b, 101, FATTR4_SIZE);
-	wait(&s);
-	stage_deliver(&s.st, d, "one", NULL);
+		change(s, s->c, 101, i % 2 ? FATTR4_SIZE : FATTR4_MODE);
+	change(s, s->c, 102, FATTR4_SIZE);
+	wait(s);
+	stage_deliver(&s->st, d, "one", "two", NULL);
+	assert_int_equal(s->reads, 2);
+	stage_pass(&s->st, 10000);
+	stage_assert_quiet(&s->st);
+	change(s, s->b, 101, FATTR4_SIZE);
+	wait(s);
+	stage_deliver(&s->st, d, "one", NULL);
 	deleg_put(d);
-	end(&s);
 }
 
 static void dd02_only_what_was_promised(void **state)
 {
-	struct scene s;
-
-	begin(&s);
+	struct scene *s = *state;
 	struct dirdeleg_request r = request_for(ASK);
 
 	bitmap4_set(&r.child_attrs, FATTR4_TIME_ACCESS);
-	struct deleg *d = grant(s.a, &r);
+	struct deleg *d = grant(s->a, &r);
 
-	change(&s, s.c, 101, FATTR4_OWNER);
-	change(&s, s.c, 101, FATTR4_TIME_ACCESS);
-	change(&s, s.c, 104, FATTR4_SIZE);
-	stage_pass(&s.st, 10000);
-	stage_assert_quiet(&s.st);
+	change(s, s->c, 101, FATTR4_OWNER);
+	change(s, s->c, 101, FATTR4_TIME_ACCESS);
+	change(s, s->c, 104, FATTR4_SIZE);
+	stage_pass(&s->st, 10000);
+	stage_assert_quiet(&s->st);
 	deleg_put(d);
-	end(&s);
 }
 
 static void dd03_who_did_not_ask_is_not_recalled(void **state)
 {
-	struct scene s;
+	struct scene *s = *state;
+	struct deleg *d = hold(s->a, ASK_ALL), *e = hold(s->b, ASK_NOTHING);
 
-	begin(&s);
-	struct deleg *d = hold(s.a, ASK_ALL), *e = hold(s.b, ASK_NOTHING);
-
-	assert_false(is_watched(&s, 101));
-	change(&s, s.c, 101, FATTR4_SIZE);
-	stage_pass(&s.st, 10000);
-	stage_assert_quiet(&s.st);
+	assert_false(is_watched(s, 101));
+	change(s, s->c, 101, FATTR4_SIZE);
+	stage_pass(&s->st, 10000);
+	stage_assert_quiet(&s->st);
 	deleg_put(d);
 	deleg_put(e);
-	end(&s);
 }
 
 static void dd02_many_children_in_several_stays(void **state)
@@ -313,156 +319,137 @@ static void dd02_many_children_in_several_stays(void **state)
 
 static void dd02_every_name_of_a_hard_link(void **state)
 {
-	struct scene s;
+	struct scene *s = *state;
+	struct deleg *d = hold(s->a, ASK);
 
-	begin(&s);
-	struct deleg *d = hold(s.a, ASK);
-
-	change(&s, s.c, 103, FATTR4_MODE);
-	wait(&s);
-	stage_deliver(&s.st, d, "link", "old", NULL);
-	assert_int_equal(s.reads, 1);
+	change(s, s->c, 103, FATTR4_MODE);
+	wait(s);
+	stage_deliver(&s->st, d, "link", "old", NULL);
+	assert_int_equal(s->reads, 1);
 	deleg_put(d);
-	end(&s);
 }
 
 /* An event of a removed name is never sent, one of a renamed has the new. */
 static void dd07_never_passes_an_entry_event(void **state)
 {
-	struct dirdeleg_request r;
-	struct scene s;
+	struct scene *s = *state;
+	struct dirdeleg_request r =
+		request_for(ASK_RENAME | ASK_REMOVE | ASK_CHILD_ATTRS);
+	struct deleg *d = grant(s->a, &r);
 
-	begin(&s);
-	r = request_for(ASK_RENAME | ASK_REMOVE | ASK_CHILD_ATTRS);
-	struct deleg *d = grant(s.a, &r);
-
-	change(&s, s.c, 101, FATTR4_SIZE);
-	change(&s, s.c, 103, FATTR4_SIZE);
+	change(s, s->c, 101, FATTR4_SIZE);
+	change(s, s->c, 103, FATTR4_SIZE);
 	assert_int_equal(
-		stage_change(&s.st, s.c, 1, CHANGE_REMOVE_ENTRY, "one"),
+		stage_change(&s->st, s->c, 1, CHANGE_REMOVE_ENTRY, "one"),
 		NFS4_OK);
 	assert_int_equal(
-		stage_change(&s.st, s.a, 1, CHANGE_RENAME_ENTRY, "new"),
+		stage_change(&s->st, s->a, 1, CHANGE_RENAME_ENTRY, "new"),
 		NFS4_OK); /* its own: not told */
-	stage_pass(&s.st, WINDOW);
-	stage_deliver(&s.st, d, "one", NULL);
-	stage_pass(&s.st, DELAY);
-	stage_pass(&s.st, WINDOW);
-	stage_deliver(&s.st, d, "new", "link", NULL);
+	stage_pass(&s->st, WINDOW);
+	stage_deliver(&s->st, d, "one", NULL);
+	stage_pass(&s->st, DELAY);
+	stage_pass(&s->st, WINDOW);
+	stage_deliver(&s->st, d, "new", "link", NULL);
 	deleg_put(d);
-	end(&s);
 }
 
 /* ---- own changes (DD-22) ---- */
 
 static void dd22_own_changes_are_not_told(void **state)
 {
-	struct scene s;
+	struct scene *s = *state;
+	struct deleg *d = hold(s->a, ASK);
 
-	begin(&s);
-	struct deleg *d = hold(s.a, ASK);
-
-	change(&s, s.a, 101, FATTR4_SIZE);
-	stage_pass(&s.st, 10000);
-	stage_assert_quiet(&s.st);
+	change(s, s->a, 101, FATTR4_SIZE);
+	stage_pass(&s->st, 10000);
+	stage_assert_quiet(&s->st);
 	/* Somebody else holds, too: it is written down, for that one. */
-	struct deleg *e = hold(s.b, ASK);
+	struct deleg *e = hold(s->b, ASK);
 
-	change(&s, s.a, 101, FATTR4_SIZE);
-	change(&s, s.a, 101, FATTR4_MODE);
-	wait(&s);
-	stage_deliver(&s.st, e, "one", NULL);
-	stage_assert_quiet(&s.st);
+	change(s, s->a, 101, FATTR4_SIZE);
+	change(s, s->a, 101, FATTR4_MODE);
+	wait(s);
+	stage_deliver(&s->st, e, "one", NULL);
+	stage_assert_quiet(&s->st);
 	deleg_put(d);
 	deleg_put(e);
-	end(&s);
 }
 
 static void dd22_unless_another_changed_it_as_well(void **state)
 {
-	struct scene s;
+	struct scene *s = *state;
+	struct deleg *d = hold(s->a, ASK), *e = hold(s->b, ASK);
 
-	begin(&s);
-	struct deleg *d = hold(s.a, ASK), *e = hold(s.b, ASK);
-
-	change(&s, s.a, 101, FATTR4_SIZE);
-	change(&s, s.b, 101, FATTR4_SIZE);
-	wait(&s);
-	stage_deliver(&s.st, d, "one", NULL);
-	stage_deliver(&s.st, e, "one", NULL);
+	change(s, s->a, 101, FATTR4_SIZE);
+	change(s, s->b, 101, FATTR4_SIZE);
+	wait(s);
+	stage_deliver(&s->st, d, "one", NULL);
+	stage_deliver(&s->st, e, "one", NULL);
 	/* The other one's first. */
-	change(&s, s.c, 101, FATTR4_SIZE);
-	change(&s, s.a, 101, FATTR4_SIZE);
-	wait(&s);
-	stage_deliver(&s.st, d, "one", NULL);
-	stage_deliver(&s.st, e, "one", NULL);
+	change(s, s->c, 101, FATTR4_SIZE);
+	change(s, s->a, 101, FATTR4_SIZE);
+	wait(s);
+	stage_deliver(&s->st, d, "one", NULL);
+	stage_deliver(&s->st, e, "one", NULL);
 	/* Nobody we know. */
-	change(&s, NULL, 101, FATTR4_SIZE);
-	wait(&s);
-	stage_deliver(&s.st, d, "one", NULL);
-	stage_deliver(&s.st, e, "one", NULL);
+	change(s, NULL, 101, FATTR4_SIZE);
+	wait(s);
+	stage_deliver(&s->st, d, "one", NULL);
+	stage_deliver(&s->st, e, "one", NULL);
 	deleg_put(d);
 	deleg_put(e);
-	end(&s);
 }
 
 static void dd22_through_another_export_it_is_told(void **state)
 {
-	struct scene s;
+	struct scene *s = *state;
+	struct deleg *d = hold(s->a, ASK);
 
-	begin(&s);
-	struct deleg *d = hold(s.a, ASK);
-
-	note_via(&s, s.a, 9, 101, FATTR4_SIZE);
-	wait(&s);
-	stage_deliver(&s.st, d, "one", NULL);
+	note_via(s, s->a, 9, 101, FATTR4_SIZE);
+	wait(s);
+	stage_deliver(&s->st, d, "one", NULL);
 	deleg_put(d);
-	end(&s);
 }
 
 /* ---- different promises ---- */
 
 static void dd02_each_as_it_was_promised(void **state)
 {
-	struct scene s;
-
-	begin(&s);
+	struct scene *s = *state;
 	struct dirdeleg_request r = request_for(ASK);
 
 	r.child_delay_ms = 1000;
-	struct deleg *slow = grant(s.a, &r);
+	struct deleg *slow = grant(s->a, &r);
 
 	r.child_delay_ms = 0;
 	bitmap4_clear(&r.child_attrs, FATTR4_SIZE);
-	struct deleg *mode = grant(s.b, &r);
+	struct deleg *mode = grant(s->b, &r);
 
-	change(&s, s.c, 101, FATTR4_SIZE);
-	stage_pass(&s.st, 500);
-	change(&s, s.c, 102, FATTR4_MODE);
-	wait(&s);
-	stage_deliver(&s.st, mode, "two", NULL);
-	stage_pass(&s.st, 250);
-	stage_pass(&s.st, WINDOW);
-	stage_deliver(&s.st, slow, "one", "two", NULL);
-	stage_assert_quiet(&s.st);
+	change(s, s->c, 101, FATTR4_SIZE);
+	stage_pass(&s->st, 500);
+	change(s, s->c, 102, FATTR4_MODE);
+	wait(s);
+	stage_deliver(&s->st, mode, "two", NULL);
+	stage_pass(&s->st, 250);
+	stage_pass(&s->st, WINDOW);
+	stage_deliver(&s->st, slow, "one", "two", NULL);
+	stage_assert_quiet(&s->st);
 	deleg_put(slow);
 	deleg_put(mode);
-	end(&s);
 }
 
 static void test_different_promises_are_limited(void **state)
 {
+	struct scene *s = *state;
 	struct deleg *d[CHILDCLASSES_MAX + 2];
-	struct scene s;
 	char name[16];
 
-	begin(&s);
 	for (int i = 0; i < CHILDCLASSES_MAX + 2; i++) {
 		struct dirdeleg_request r = request_for(ASK);
 		struct client *c;
 
 		snprintf(name, sizeof(name), "client %d", i);
-		c = stage_client(&s.st, name);
+		c = stage_client(&s->st, name);
 		/* The last is like the first. */
 		r.child_delay_ms = 1000 * (1 + i % (CHILDCLASSES_MAX + 1));
 		d[i] = grant(c, &r);
@@ -472,71 +459,61 @@ static void test_different_promises_are_limited(void **state)
 	}
 	for (int i = 0; i < CHILDCLASSES_MAX + 2; i++)
 		give_back(d[i]);
-	assert_false(is_watched(&s, 101));
-	end(&s);
+	assert_false(is_watched(s, 101));
 }
 
 /* ---- coming and going ---- */
 
 static void test_the_index_goes_with_who_needs_it(void **state)
 {
-	struct scene s;
-
-	begin(&s);
+	struct scene *s = *state;
 	struct dirdeleg_request r = request_for(ASK_ALL);
-	struct deleg *d = hold(s.a, ASK), *e = hold(s.b, ASK);
+	struct deleg *d = hold(s->a, ASK), *e = hold(s->b, ASK);
 
 	/* It needs the told set, but not for this. */
 	r.watched = true;
-	struct deleg *f = grant(s.c, &r);
+	struct deleg *f = grant(s->c, &r);
 
 	give_back(d);
-	assert_true(is_watched(&s, 101));
-	change(&s, s.c, 101, FATTR4_SIZE);
+	assert_true(is_watched(s, 101));
+	change(s, s->c, 101, FATTR4_SIZE);
 	give_back(e);
 	/* It is left at the next change. */
-	assert_true(is_watched(&s, 101));
-	stage_change(&s.st, s.c, 1, CHANGE_REMOVE_ENTRY, "two");
-	assert_false(is_watched(&s, 101));
-	stage_pass(&s.st, 10000);
-	stage_assert_quiet(&s.st);
-	d = hold(s.a, ASK);
-	assert_true(is_watched(&s, 101));
-	change(&s, s.c, 101, FATTR4_SIZE);
-	wait(&s);
-	stage_deliver(&s.st, d, "one", NULL);
+	assert_true(is_watched(s, 101));
+	stage_change(&s->st, s->c, 1, CHANGE_REMOVE_ENTRY, "two");
+	assert_false(is_watched(s, 101));
+	stage_pass(&s->st, 10000);
+	stage_assert_quiet(&s->st);
+	d = hold(s->a, ASK);
+	assert_true(is_watched(s, 101));
+	change(s, s->c, 101, FATTR4_SIZE);
+	wait(s);
+	stage_deliver(&s->st, d, "one", NULL);
 	deleg_revoke(d, STATEID_EXPIRED, true);
 	deleg_put(d);
 	give_back(f);
-	assert_false(is_watched(&s, 101));
-	end(&s);
+	assert_false(is_watched(s, 101));
 }
 
 static void test_the_end_with_changes_written_down(void **state)
 {
-	struct scene s;
+	struct scene *s = *state;
+	struct deleg *d = hold(s->a, ASK);
 
-	begin(&s);
-	struct deleg *d = hold(s.a, ASK);
-
-	change(&s, s.c, 101, FATTR4_SIZE);
+	change(s, s->c, 101, FATTR4_SIZE);
 	deleg_put(d);
-	end(&s);
 }
 
 /* It gives the promise back with it; nothing is sent after it. */
 static void dd15_written_down_is_not_pending(void **state)
 {
-	struct scene s;
+	struct scene *s = *state;
+	struct deleg *d = hold(s->a, ASK);
 
-	begin(&s);
-	struct deleg *d = hold(s.a, ASK);
-
-	change(&s, s.c, 101, FATTR4_SIZE);
+	change(s, s->c, 101, FATTR4_SIZE);
 	give_back(d);
-	stage_pass(&s.st, 10000);
-	stage_assert_quiet(&s.st);
-	end(&s);
+	stage_pass(&s->st, 10000);
+	stage_assert_quiet(&s->st);
 }
 
 static void dd02_too_large_a_directory_is_not_promised(void **state)
@@ -633,34 +610,28 @@ static void dd21_too_many_are_recalled(void **state)
 
 static void dd21_no_memory_to_write_it_down(void **state)
 {
-	struct scene s;
-
-	begin(&s);
-	struct deleg *d = hold(s.a, ASK);
+	struct scene *s = *state;
+	struct deleg *d = hold(s->a, ASK);
 
 	shortage_begin(0, true);
-	change(&s, s.c, 101, FATTR4_SIZE);
+	change(s, s->c, 101, FATTR4_SIZE);
 	shortage_end();
-	recall_kick(s.st.w.state);
-	assert_recalled(&s, d, RECALL_OVERFLOW);
+	recall_kick(s->st.w.state);
+	assert_recalled(s, d, RECALL_OVERFLOW);
 	deleg_put(d);
-	end(&s);
 }
 
 static void dd21_no_memory_to_tell_it(void **state)
 {
-	struct scene s;
+	struct scene *s = *state;
+	struct deleg *d = hold(s->a, ASK);
 
-	begin(&s);
-	struct deleg *d = hold(s.a, ASK);
-
-	change(&s, s.c, 101, FATTR4_SIZE);
+	change(s, s->c, 101, FATTR4_SIZE);
 	shortage_begin(0, true);
-	stage_pass(&s.st, DELAY);
+	stage_pass(&s->st, DELAY);
 	shortage_end();
-	assert_recalled(&s, d, RECALL_OVERFLOW);
+	assert_recalled(s, d, RECALL_OVERFLOW);
 	deleg_put(d);
-	end(&s);
 }
 
 /* Granted with children? Then the change is told, or it is recalled. */
@@ -702,93 +673,85 @@ static void dd21_any_one_allocation_may_fail(void **state)
 
 static void dd21_what_cannot_be_read_recalls(void **state)
 {
-	struct scene s;
-
-	begin(&s);
-	struct deleg *d = hold(s.a, ASK);
+	struct scene *s = *state;
+	struct deleg *d = hold(s->a, ASK);
 
 	/* Gone, and that is told by other means. */
-	s.err = -ESTALE;
-	change(&s, s.c, 101, FATTR4_SIZE);
-	stage_pass(&s.st, 10000);
-	stage_assert_quiet(&s.st);
-	s.err = -EIO;
-	change(&s, s.c, 101, FATTR4_SIZE);
-	stage_pass(&s.st, DELAY);
-	assert_recalled(&s, d, RECALL_OVERFLOW);
+	s->err = -ESTALE;
+	change(s, s->c, 101, FATTR4_SIZE);
+	stage_pass(&s->st, 10000);
+	stage_assert_quiet(&s->st);
+	s->err = -EIO;
+	change(s, s->c, 101, FATTR4_SIZE);
+	stage_pass(&s->st, DELAY);
+	assert_recalled(s, d, RECALL_OVERFLOW);
 	deleg_put(d);
-	end(&s);
 }
 
 static void dd14_whose_lease_is_over_is_told_nothing(void **state)
 {
-	struct scene s;
-
-	begin(&s);
+	struct scene *s = *state;
 	struct dirdeleg_request r = request_for(ASK);
 
 	r.child_delay_ms = STAGE_LEASE_MS + 5000;
-	struct deleg *d = grant(s.a, &r);
+	struct deleg *d = grant(s->a, &r);
 
-	change(&s, s.c, 101, FATTR4_SIZE);
-	stage_pass(&s.st, STAGE_LEASE_MS + 5000);
-	stage_assert_quiet(&s.st);
+	change(s, s->c, 101, FATTR4_SIZE);
+	stage_pass(&s->st, STAGE_LEASE_MS + 5000);
+	stage_assert_quiet(&s->st);
 	assert_int_not_equal(d->state, DELEG_ACTIVE);
-	assert_int_equal(s.reads, 0);
+	assert_int_equal(s->reads, 0);
 	deleg_put(d);
-	end(&s);
 }
 
 /* Somebody writes to a file after its attributes were read for an event. */
 static void dd04_changed_just_before_it_was_found(void **state)
 {
-	struct scene s;
-
-	begin(&s);
-	struct deleg *d = hold(s.a, ASK);
+	struct scene *s = *state;
+	struct deleg *d = hold(s->a, ASK);
 	struct fileid id = stage_dir(200);
-	int64_t now = clock_file_ns(&s.st.w.clock);
+	int64_t now = clock_file_ns(&s->st.w.clock);
 
-	add_begin(&s, s.c, "new", 200);
-	s.add.entry.has_attr = true;
-	s.add.entry.attr.change = changeattr_bump(s.st.w.state, &id, now);
-	changeattr_bump(s.st.w.state, &id, now);
-	change(&s, s.b, 200, FATTR4_SIZE);
-	add_commit(&s);
-	stage_pass(&s.st, DELAY + WINDOW);
-	stage_deliver(&s.st, d, "new", "new", NULL);
+	add_begin(s, s->c, "new", 200);
+	s->add.entry.has_attr = true;
+	s->add.entry.attr.change = changeattr_bump(s->st.w.state, &id, now);
+	changeattr_bump(s->st.w.state, &id, now);
+	change(s, s->b, 200, FATTR4_SIZE);
+	add_commit(s);
+	stage_pass(&s->st, DELAY + WINDOW);
+	stage_deliver(&s->st, d, "new", "new", NULL);
 	deleg_put(d);
-	end(&s);
 }
 
 int main(void)
 {
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(dd02_a_changed_child_is_told_with_its_values),
-		cmocka_unit_test(dd07_repeated_changes_are_one),
-		cmocka_unit_test(dd02_only_what_was_promised),
-		cmocka_unit_test(dd03_who_did_not_ask_is_not_recalled),
+		TEST(dd02_a_changed_child_is_told_with_its_values),
+		TEST(dd07_repeated_changes_are_one),
+		TEST(dd02_only_what_was_promised),
+		TEST(dd03_who_did_not_ask_is_not_recalled),
 		cmocka_unit_test(dd02_many_children_in_several_stays),
-		cmocka_unit_test(dd02_every_name_of_a_hard_link),
-		cmocka_unit_test(dd07_never_passes_an_entry_event),
-		cmocka_unit_test(dd22_own_changes_are_not_told),
-		cmocka_unit_test(dd22_unless_another_changed_it_as_well),
-		cmocka_unit_test(dd22_through_another_export_it_is_told),
-		cmocka_unit_test(dd02_each_as_it_was_promised),
-		cmocka_unit_test(test_different_promises_are_limited),
-		cmocka_unit_test(test_the_index_goes_with_who_needs_it),
-		cmocka_unit_test(test_the_end_with_changes_written_down),
-		cmocka_unit_test(dd15_written_down_is_not_pending),
+		TEST(dd02_every_name_of_a_hard_link),
+		TEST(dd07_never_passes_an_entry_event),
+		TEST(dd22_own_changes_are_not_told),
+		TEST(dd22_unless_another_changed_it_as_well),
+		TEST(dd22_through_another_export_it_is_told),
+		TEST(dd02_each_as_it_was_promised),
+		TEST(test_different_promises_are_limited),
+		TEST(test_the_index_goes_with_who_needs_it),
+		TEST(test_the_end_with_changes_written_down),
+		TEST(dd15_written_down_is_not_pending),
 		cmocka_unit_test(dd02_too_large_a_directory_is_not_promised),
 		cmocka_unit_test(dd21_one_that_grew_too_large_is_recalled),
 		cmocka_unit_test(dd07_too_many_do_not_wait),
 		cmocka_unit_test(dd21_too_many_are_recalled),
-		cmocka_unit_test(dd21_no_memory_to_write_it_down),
-		cmocka_unit_test(dd21_no_memory_to_tell_it),
+		TEST(dd21_no_memory_to_write_it_down),
+		TEST(dd21_no_memory_to_tell_it),
 		cmocka_unit_test(dd21_any_one_allocation_may_fail),
-		cmocka_unit_test(dd21_what_cannot_be_read_recalls),
-		cmocka_unit_test(dd14_whose_lease_is_over_is_told_nothing),
-		cmocka_unit_test(dd04_changed_just_before_it_was_found),
+		TEST(dd21_what_cannot_be_read_recalls),
+		TEST(dd14_whose_lease_is_over_is_told_nothing),
+		TEST(dd04_changed_just_before_it_was_found),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
