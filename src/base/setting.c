@@ -202,6 +202,39 @@ int setting_append(const struct setting *row, void *section, const char *text)
 
 /* ---- for people ---- */
 
+static bool is_word(const char *text)
+{
+	return text[strspn(text,
+		       "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+		       "abcdefghijklmnopqrstuvwxyz")] == '\0';
+}
+
+/* A number with no unit, or one that is none of @row's. */
+static bool lacks_unit(const struct setting *row, const char *text)
+{
+	uint64_t value = 0;
+	const char *name = parse_digits(text, &value);
+
+	if (!name || !is_word(name))
+		return false;
+	for (const struct unit *u = units_of(row->type); u->name; u++) {
+		if (strcmp(u->name, name) == 0)
+			return false;
+	}
+	return true;
+}
+
+const char *setting_fault(const struct setting *row, const char *text)
+{
+	const char *fault = row->fault ? row->fault(text) : NULL;
+
+	if (row->type == SETTING_DURATION && lacks_unit(row, text))
+		fault = "has none of the units h, m, s, ms";
+	else if (row->type == SETTING_SIZE && lacks_unit(row, text))
+		fault = "has none of the units TiB, GiB, MiB, KiB, B";
+	return fault && *fault ? fault : NULL;
+}
+
 static void expect_number(
 	const struct setting *row, const char *what, char *buf, size_t size)
 {

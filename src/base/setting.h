@@ -38,7 +38,7 @@ struct setting {
 	const char *const *words; /* choices; NULL ends them */
 	/*
 	 * Texts, and each of a list: what is wrong with @text, as the end of
-	 * "it ...", or NULL.
+	 * "it ..."; "": it is not what is expected; or NULL.
 	 */
 	const char *(*fault)(const char *text);
 	const char *expected; /* texts: "an address and port" */
@@ -82,6 +82,13 @@ int setting_set(const struct setting *row, void *section, const char *text);
 
 /* One more for a list, behind those it has. As setting_set(). */
 int setting_append(const struct setting *row, void *section, const char *text);
+
+/*
+ * What is wrong with @text, which setting_set() refused for @row, as the end of
+ * "it ...": the row's own word, or that it lacks a unit. NULL: nothing more
+ * than that it is not what setting_expected() says.
+ */
+const char *setting_fault(const struct setting *row, const char *text);
 
 /*
  * What @row takes: "a duration from 0ms to 10s", "recall or refuse". Always

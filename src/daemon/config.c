@@ -23,7 +23,7 @@ static const char *listen_fault(const char *text)
 	struct sockaddr_storage addr;
 	socklen_t len;
 
-	return address_parse(text, &addr, &len) ? NULL : "is no such thing";
+	return address_parse(text, &addr, &len) ? NULL : "";
 }
 
 static const char *metrics_fault(const char *text)
@@ -34,7 +34,7 @@ static const char *metrics_fault(const char *text)
 	return strcmp(text, "off") == 0 ||
 			address_parse_local(text, &addr, &len)
 		? NULL
-		: "is no such thing";
+		: "";
 }
 
 /* ---- options of exports ---- */

@@ -103,17 +103,20 @@ static void unknown_key(
 static void bad_value(
 	struct reader *r, const struct setting *row, const yaml_node_t *node)
 {
+	const char *fault = NULL;
 	char expected[256];
 
 	setting_expected(row, expected, sizeof(expected));
+	if (node->type == YAML_SCALAR_NODE)
+		fault = setting_fault(
+			row, (const char *)node->data.scalar.value);
 	if (node->type != YAML_SCALAR_NODE)
 		config_error(r->errors, mark_of_node(node), "%s: expected %s",
 			r->path, expected);
-	else if (row->fault)
+	else if (fault)
 		config_error(r->errors, mark_of_node(node),
 			"%s: \"%s\" %s: expected %s", r->path, quote(node).text,
-			row->fault((const char *)node->data.scalar.value),
-			expected);
+			fault, expected);
 	else
 		config_error(r->errors, mark_of_node(node),
 			"%s: \"%s\" is not %s", r->path, quote(node).text,
@@ -345,6 +348,21 @@ static struct settings_mark mark_of_offset(const char *text, size_t offset)
 	return mark;
 }
 
+/* The character at @mark, whose columns are characters too. */
+static char char_at(const char *text, size_t len, const yaml_mark_t *mark)
+{
+	const char *end = text + len;
+	size_t line = 0, column = 0;
+
+	for (; text < end && line < mark->line; text++)
+		line += *text == '\n';
+	for (; text < end && column < mark->column; column++) {
+		for (text++; text < end && (*text & 0xc0) == 0x80; text++)
+			;
+	}
+	return text < end ? *text : '\0';
+}
+
 static int tell_syntax(const yaml_parser_t *parser, const char *text,
 	size_t len, struct config_errors *errors)
 {
@@ -355,10 +373,14 @@ static int tell_syntax(const yaml_parser_t *parser, const char *text,
 		return -ENOMEM;
 	if (parser->error == YAML_READER_ERROR)
 		mark = mark_of_offset(text, offset < len ? offset : len);
-	config_error(errors, mark, "%s%s%s",
-		parser->context ? parser->context : "",
-		parser->context ? ": " : "",
-		parser->problem ? parser->problem : "is not YAML");
+	if (parser->error == YAML_SCANNER_ERROR &&
+		char_at(text, len, &parser->problem_mark) == '\t')
+		config_error(errors, mark, "a tab: expected spaces");
+	else
+		config_error(errors, mark, "%s%s%s",
+			parser->context ? parser->context : "",
+			parser->context ? ": " : "",
+			parser->problem ? parser->problem : "is not YAML");
 	return 0;
 }
 

@@ -254,6 +254,33 @@ static void units_are_needed_and_known(void **state)
 	for_every_setting(try_units);
 }
 
+/* Who wrote none, or another one, is told which there are. */
+static void units_are_named(void **state)
+{
+	static const char start[] = "nfs:\n  directory_delegations:\n";
+	static const struct {
+		const char *line, *said;
+	} bad[] = {
+		{"batch_window: 50",
+			"\"50\" has none of the units h, m, s, ms"
+			": expected a duration from 0ms to 10s"},
+		{"batch_window: 50us", "\"50us\" has none of the units h, m"},
+		{"memory: 100MB",
+			"\"100MB\" has none of the units TiB, GiB, "
+			"MiB, KiB, B: expected a size from 1MiB"},
+		{"batch_window: 11s", "\"11s\" is not a duration from 0ms"},
+		{"batch_window: 0.5s", "\"0.5s\" is not a duration from 0ms"},
+		{"max: 100k", "\"100k\" is not a number from 1 to"},
+	};
+	char text[256];
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		snprintf(text, sizeof(text), "%s    %s\n%s", start, bad[i].line,
+			"exports: [{path: /a}]\n");
+		expect_error(text, "F:3:", bad[i].said);
+	}
+}
+
 static void try_twice(const struct setting *row, const struct place *place)
 {
 	const char *value = row->value ? row->value : row->example;
@@ -402,7 +429,8 @@ static void several_addresses(void **state)
 	config_free(&config);
 	expect_error("exports: [{path: /a}]\n"
 		     "server: {listen: [10.0.0.1:2049, localhost:1]}\n",
-		"F:2:34: server.listen: ", "numeric");
+		"F:2:34: server.listen: ",
+		"\"localhost:1\" is not a numeric address");
 	expect_error("exports: [{path: /a}]\n"
 		     "server: {listen: [10.0.0.1:2049, [x]]}\n",
 		"F:2:34: server.listen: ", "numeric");
@@ -439,6 +467,8 @@ static void what_is_no_yaml_is_told(void **state)
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		expect_error(bad[i].text, bad[i].start, "");
+	expect_error("exports:\n - path: /\u00e4\nserver:\n\tlease: 9s\n",
+		"F:4:1: ", "a tab: expected spaces");
 	/* Bytes that are no text. */
 	expect_error("server: {}\n# \xff\n", "F:2:3: ", "UTF-8");
 	parse_bytes("exports: [{path: /a\0b}]\n", 24);
@@ -561,6 +591,7 @@ int main(void)
 		cmocka_unit_test(every_number_has_its_range),
 		cmocka_unit_test(every_setting_refuses_nonsense),
 		cmocka_unit_test(units_are_needed_and_known),
+		cmocka_unit_test(units_are_named),
 		cmocka_unit_test(no_setting_is_set_twice),
 		cmocka_unit_test(unknown_settings_are_told),
 		cmocka_unit_test(exports_are_needed),
