@@ -305,8 +305,10 @@ int main(int argc, char **argv)
 		d.options.verbose ? LOG_LVL_DEBUG : LOG_LVL_INFO);
 	umask(0); /* modes are the clients' (SV-12) */
 	block_signals(&ours);
-	if (settle_privileges(&d) < 0)
+	if (settle_privileges(&d) < 0) {
+		options_free(&d.options);
 		return EXIT_FAILURE;
+	}
 	err = daemon_start(&d);
 	if (err == 0) {
 		number = serve_until(&d, &ours);

@@ -233,15 +233,27 @@ static void make_exports(struct plan *plan, struct config *config)
 
 /* ---- the line as a whole ---- */
 
+/* What is served is said once; several exports take a file. */
+static void note_once(struct plan *plan, const char **to, const char *value,
+	const char *again)
+{
+	if (*to)
+		complain(plan, again);
+	*to = value;
+}
+
 /* False: all is said and done. */
 static bool note(struct plan *plan, int option, const char *value)
 {
 	switch (option) {
 	case OPTION_CONFIG:
-		plan->config = value;
+		note_once(plan, &plan->config, value,
+			"--config was there before: expected one file");
 		return true;
 	case OPTION_EXPORT:
-		plan->export = value;
+		note_once(plan, &plan->export, value,
+			"--export was there before: several exports need "
+			"--config FILE");
 		return true;
 	case OPTION_NO_ROOT_SQUASH:
 		plan->no_root_squash = true;

@@ -59,7 +59,7 @@ int priv_check(char *why, size_t why_size)
 	if (!has(caps, CAP_DAC_READ_SEARCH, CAP_EFFECTIVE)) {
 		snprintf(why, why_size,
 			"CAP_DAC_READ_SEARCH is missing, without which %s: run "
-			"as root or: setcap cap_dac_read_search+ep herald",
+			"as root or: setcap cap_dac_read_search+ep heraldd",
 			kept[0].without);
 		err = -EPERM;
 	}

@@ -57,7 +57,7 @@ static int check_process(bool can_switch, const struct excuse *x)
 		return refuse(x, -EPERM,
 			"files cannot be opened by handle without "
 			"CAP_DAC_READ_SEARCH: run as root or: "
-			"setcap cap_dac_read_search+ep herald");
+			"setcap cap_dac_read_search+ep heraldd");
 	if (!caller_is_harmless(can_switch))
 		return refuse(x, -EPERM,
 			"acting as another user keeps root's capabilities: "

@@ -125,6 +125,8 @@ static void what_is_wrong_is_said(void **state)
 	refuse("takes options only", "--export", "/", "more");
 	refuse("unrecognized option", "--export", "/", "--nothing");
 	refuse("requires an argument", "--export");
+	refuse("--export was there before", "--export", "/a", "--export", "/b");
+	refuse("--config was there before", "--config", "/a", "--config", "/b");
 	refuse("heraldd: /none: No such file", "--config", "/none");
 }
 
