@@ -17,8 +17,10 @@ int verb_bench(int argc, char **argv)
 {
 	const char *what = argc > 1 ? argv[1] : "";
 
-	if (strcmp(what, "notify") == 0)
+	if (strcmp(what, "notify") == 0) {
+		argv[1] = (char[]){"herald bench notify"};
 		return bench_notify(argc - 1, argv + 1);
+	}
 	if (strcmp(what, "--help") == 0 || strcmp(what, "-h") == 0) {
 		fputs(help, stdout);
 		return EXIT_OK;

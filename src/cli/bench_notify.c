@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* herald bench notify: the command line, and what ends it early. */
 #include <getopt.h>
+#include <inttypes.h>
 #include <math.h>
 #include <signal.h>
 #include <stdio.h>
@@ -13,6 +14,7 @@
 #define DIRECTORIES_MAX 1000000
 #define CLIENTS_MAX     9000
 #define CHANGES_MAX     100000000
+#define REAL_MAX        1000000 /* seconds, changes a second */
 
 static const char help[] =
 	"Usage: herald bench notify [OPTION]... nfs://HOST[:PORT]/PATH\n"
@@ -53,21 +55,25 @@ static const struct option options[] = {
 
 /* ---- numbers ---- */
 
-static bool wrong_number(const char *what, const char *text)
+static bool wrong_number(
+	const char *what, const char *text, uint64_t min, uint64_t max)
 {
-	fprintf(stderr, "herald bench notify: --%s: '%s' is out of range\n",
-		what, text);
+	fprintf(stderr,
+		"herald bench notify: --%s: '%s' is not a number from %" PRIu64
+		" to %" PRIu64 "\n",
+		what, text, min, max);
 	return false;
 }
 
 static bool take_real(
-	const char *what, const char *text, double max, double *ret)
+	const char *what, const char *text, uint64_t max, double *ret)
 {
 	char *end;
 
 	*ret = strtod(text, &end);
-	if (end == text || *end || !isfinite(*ret) || *ret < 0 || *ret > max)
-		return wrong_number(what, text);
+	if (end == text || *end || !isfinite(*ret) || *ret < 0 ||
+		*ret > (double)max)
+		return wrong_number(what, text, 0, max);
 	return true;
 }
 
@@ -78,7 +84,7 @@ static bool take_count(const char *what, const char *text, uint64_t min,
 
 	*ret = strtoull(text, &end, 10);
 	if (end == text || *end || text[0] == '-' || *ret < min || *ret > max)
-		return wrong_number(what, text);
+		return wrong_number(what, text, min, max);
 	return true;
 }
 
@@ -111,9 +117,9 @@ static bool take(struct bench_options *o, int option, const char *value)
 		o->attributes = true;
 		return true;
 	case 'r':
-		return take_real("rate", value, 1e6, &o->rate);
+		return take_real("rate", value, REAL_MAX, &o->rate);
 	case 's':
-		return take_real("seconds", value, 1e6, &o->seconds);
+		return take_real("seconds", value, REAL_MAX, &o->seconds);
 	case 'b':
 		return take_count("burst", value, 1, CHANGES_MAX, &o->burst);
 	case 'p':
@@ -143,11 +149,17 @@ static const char *settle(struct bench_options *o, int nargs, char **args)
 	return nfsurl_parse(o->text, &o->url);
 }
 
+/* Where more is to be read: what is wrong has been said. */
+static int refer_to_help(void)
+{
+	fputs("herald bench notify --help tells how it is used\n", stderr);
+	return EXIT_USAGE;
+}
+
 static int usage_error(const char *why)
 {
-	fprintf(stderr, "herald bench notify: %s\n%s", why,
-		"herald bench notify --help tells how it is used\n");
-	return EXIT_USAGE;
+	fprintf(stderr, "herald bench notify: %s\n", why);
+	return refer_to_help();
 }
 
 /* ---- signals ---- */
@@ -196,7 +208,7 @@ int bench_notify(int argc, char **argv)
 			return EXIT_OK;
 		}
 		if (!take(&o, option, optarg))
-			return usage_error("see above");
+			return refer_to_help();
 	}
 	wrong = settle(&o, argc - optind, argv + optind);
 	if (wrong)

@@ -198,14 +198,18 @@ enum {
 	OPTION_HELP,
 };
 
+/* Where more is to be read: getopt_long() has said what is wrong. */
+static int refer_to_help(const struct control_ask *ask)
+{
+	fprintf(stderr, "herald %s --help tells how it is used\n",
+		ask->verb->name);
+	return EXIT_USAGE;
+}
+
 static int usage_error(const struct control_ask *ask, const char *why)
 {
-	const char *name = ask->verb->name;
-
-	fprintf(stderr,
-		"herald %s: %s\nherald %s --help tells how it is used\n", name,
-		why, name);
-	return EXIT_USAGE;
+	fprintf(stderr, "herald %s: %s\n", ask->verb->name, why);
+	return refer_to_help(ask);
 }
 
 /* The verb's own options by their number, then those that all have. */
@@ -249,7 +253,7 @@ static int take_option(struct control_ask *ask, int option)
 		fputs(ask->verb->help, stdout);
 		return EXIT_OK;
 	case '?':
-		return usage_error(ask, "see above");
+		return refer_to_help(ask);
 	default:
 		return choose(ask, ask->verb->values[option].key, optarg);
 	}

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* herald: everything but the server. Finds the verb and runs it. */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -43,7 +44,17 @@ static int usage_error(const char *what, const char *name)
 	return EXIT_USAGE;
 }
 
-int main(int argc, char **argv)
+/* getopt_long() begins its messages with the title. */
+static int run_verb(const struct verb *verb, int argc, char **argv)
+{
+	char title[32];
+
+	snprintf(title, sizeof(title), "herald %s", verb->name);
+	argv[0] = title;
+	return verb->run(argc, argv);
+}
+
+static int run(int argc, char **argv)
 {
 	const char *name = argc > 1 ? argv[1] : NULL;
 
@@ -59,7 +70,18 @@ int main(int argc, char **argv)
 	}
 	for (size_t i = 0; i < NVERBS; i++) {
 		if (strcmp(name, verbs[i].name) == 0)
-			return verbs[i].run(argc - 1, argv + 1);
+			return run_verb(&verbs[i], argc - 1, argv + 1);
 	}
 	return usage_error("there is no verb ", name);
+}
+
+/* What nobody could read is no success. */
+int main(int argc, char **argv)
+{
+	int status = run(argc, argv);
+
+	if (status != EXIT_OK || (fflush(stdout) == 0 && !ferror(stdout)))
+		return status;
+	fprintf(stderr, "herald: standard output: %s\n", strerror(errno));
+	return EXIT_FAILED;
 }

@@ -6,7 +6,7 @@
 /* Exit statuses of all verbs. */
 enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
-/* @argv[0] is the verb. Returns the exit status. */
+/* @argv[0] is "herald" and the verb. Returns the exit status. */
 int verb_watch(int argc, char **argv);
 int verb_bench(int argc, char **argv);
 int verb_status(int argc, char **argv);

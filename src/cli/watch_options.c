@@ -58,14 +58,19 @@ static const struct option options[] = {
 	{NULL, 0, NULL, 0},
 };
 
+/* Where more is to be read: getopt_long() has said what is wrong. */
+static bool refer_to_help(void)
+{
+	fputs("herald watch --help tells how it is used\n", stderr);
+	return false;
+}
+
 /* Not EXIT_USAGE: 2 is for a time-out, as inotifywait has it. */
 static bool usage_error(const char *about, const char *why)
 {
-	fprintf(stderr,
-		"herald watch: %s%s%s\n"
-		"herald watch --help tells how it is used\n",
-		about, *about ? ": " : "", why);
-	return false;
+	fprintf(stderr, "herald watch: %s%s%s\n", about, *about ? ": " : "",
+		why);
+	return refer_to_help();
 }
 
 static bool add_event(struct watch_options *o, const char *name, size_t len)
@@ -146,8 +151,8 @@ static bool parse_option(struct watch_options *o, int option)
 		return true;
 	case OPTION_COUNT:
 		return parse_count(o, optarg);
-	default: /* getopt said what is wrong */
-		return usage_error("", "see above");
+	default:
+		return refer_to_help();
 	}
 }
 

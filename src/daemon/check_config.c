@@ -60,26 +60,41 @@ static int check_file(const char *path)
 	return ret;
 }
 
+static int usage_error(const char *why)
+{
+	fprintf(stderr, "%s%s", why,
+		"herald check-config --help tells how it is used\n");
+	return USAGE;
+}
+
+static int print_defaults(int operands)
+{
+	if (operands)
+		return usage_error("herald check-config: --defaults takes no "
+				   "file\n");
+	settings_print_yaml(&config_table, stdout);
+	return GOOD;
+}
+
 int check_config(int argc, char **argv)
 {
+	bool defaults = false;
 	int option, ret = GOOD;
 
 	while ((option = getopt_long(argc, argv, "h", long_options, NULL)) !=
 		-1) {
-		if (option == 'd') {
-			settings_print_yaml(&config_table, stdout);
-			return GOOD;
-		}
 		if (option == 'h') {
 			fputs(usage, stdout);
 			return GOOD;
 		}
-		return USAGE;
+		if (option != 'd')
+			return usage_error("");
+		defaults = true;
 	}
-	if (optind == argc) {
-		fputs("herald check-config: a file is missing\n", stderr);
-		return USAGE;
-	}
+	if (defaults)
+		return print_defaults(argc - optind);
+	if (optind == argc)
+		return usage_error("herald check-config: a file is missing\n");
 	for (int i = optind; i < argc; i++) {
 		if (check_file(argv[i]) != GOOD)
 			ret = BAD;

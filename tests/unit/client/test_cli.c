@@ -47,9 +47,64 @@ static void test_usage_errors(void **state)
 		run_for(f,
 			(const char *[ARGS_MAX]){"watch", "--nix", "nfs://x/"}),
 		1);
+	expect_err(f,
+		"herald watch: unrecognized option '--nix'\n"
+		"herald watch --help tells how it is used\n");
 	assert_int_equal(
 		run_for(f, (const char *[ARGS_MAX]){"watch", "/a"}), 1);
 	assert_non_null(strstr(f->child.err_text, "nfs://"));
+}
+
+/* Of each verb that getopt_long() complains about. */
+static void test_usage_of_verbs(void **state)
+{
+	static const char *const verbs[] = {
+		"status", "clients", "delegations", "recall", "check-config"};
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
+		char wanted[128];
+
+		assert_int_equal(
+			run_for(f, (const char *[ARGS_MAX]){verbs[i], "--nix"}),
+			2);
+		snprintf(wanted, sizeof(wanted),
+			"herald %s: unrecognized option '--nix'\n"
+			"herald %s --help tells how it is used\n",
+			verbs[i], verbs[i]);
+		expect_err(f, wanted);
+	}
+	assert_int_equal(run_for(f,
+				 (const char *[ARGS_MAX]){
+					 "bench", "notify", "-r", "x", "nfs:"}),
+		2);
+	expect_err(f,
+		"herald bench notify: --rate: 'x' is not a number from 0 "
+		"to 1000000\nherald bench notify --help tells");
+	assert_int_equal(run_for(f,
+				 (const char *[ARGS_MAX]){
+					 "check-config", "--defaults", "x"}),
+		2);
+	expect_err(f, "--defaults takes no file");
+}
+
+/* A file that was to be written, and the disk is full. */
+static void test_full_disk(void **state)
+{
+	static const char *const verbs[] = {"check-config --defaults",
+		"watch --help", "bench --help", "status --help", "--version"};
+
+	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
+		char line[256];
+		int status;
+
+		snprintf(line, sizeof(line),
+			"%s %s 2>&1 >/dev/full | "
+			"grep -q 'standard output: No space left'",
+			program, verbs[i]);
+		status = system(line); /* NOLINT: the test's own words */
+		assert_int_equal(status, 0);
+	}
 }
 
 static void test_no_server(void **state)
@@ -196,6 +251,8 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		TEST(test_help),
 		TEST(test_usage_errors),
+		TEST(test_usage_of_verbs),
+		TEST(test_full_disk),
 		TEST(test_no_server),
 		TEST(test_no_directory),
 		TEST(test_watch),
