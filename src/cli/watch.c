@@ -16,6 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "cli/output.h"
 #include "cli/render.h"
 #include "cli/runner.h"
@@ -34,6 +35,8 @@
 /* After a signal: to give everything back; then to give up waiting for that. */
 #define LEAVE_S 5
 #define ABORT_S 2
+/* Another signal so soon is the same one: timeout(1) sends two. */
+#define SAME_SIGNAL_MS 500
 /* ... and for what is left to be read, and a command to end. */
 #define FLUSH_S 2
 
@@ -49,7 +52,9 @@ struct watch {
 	int status;
 	atomic_bool watched, written; /* these threads have ended */
 	sigset_t signals;
-	bool signalled, aborted; /* main's */
+	struct clock clock;
+	bool signalled, aborted; /* these are main's */
+	uint64_t signalled_ms;
 };
 
 /* ---- what is told ---- */
@@ -180,6 +185,18 @@ static void *watch_main(void *arg)
 
 /* ---- the end ---- */
 
+/* False: it says what another one has just said. */
+static bool take_signal(struct watch *w)
+{
+	uint64_t now = clock_mono_ms(&w->clock);
+
+	if (w->signalled && now - w->signalled_ms < SAME_SIGNAL_MS)
+		return false;
+	w->signalled = true;
+	w->signalled_ms = now;
+	return true;
+}
+
 /*
  * Wait until @what has happened; false: there was a signal first, or @seconds
  * are over (0: there is no hurry).
@@ -194,10 +211,8 @@ static bool wait_until(struct watch *w, atomic_bool *what, unsigned seconds)
 			&w->signals, NULL, seconds ? &timeout : NULL);
 		if (number < 0 && errno == EINTR)
 			continue;
-		if (number != SIGUSR1) {
-			w->signalled |= number > 0;
+		if (number != SIGUSR1 && (number < 0 || take_signal(w)))
 			return false;
-		}
 		if (!seconds && atomic_load(&w->written))
 			break; /* nobody to watch for */
 	}
@@ -309,6 +324,7 @@ static int watch(struct watch *w)
 	int status;
 
 	block_signals(&w->signals);
+	clock_init(&w->clock);
 	w->main_thread = pthread_self();
 	w->net = nfsc_net_new(NULL, NULL);
 	if (!w->net || !open_output(w) ||

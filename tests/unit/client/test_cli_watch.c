@@ -310,6 +310,31 @@ static void test_exec_stubborn(void **state)
 	end_well(f, SIGTERM);
 }
 
+static bool is_returning(const struct fake_seen *seen, unsigned n)
+{
+	return seen->returning >= n;
+}
+
+/*
+ * One end that is said twice, as timeout(1) does, to the process and to its
+ * group: delegations are returned all the same.
+ */
+static void test_signalled_twice(void **state)
+{
+	struct fixture *f = *state;
+
+	fake_hold_returns(f->fake, true);
+	watch(f, NULL, "/");
+	expect_err(f, "watching /");
+	kill(f->child.pid, SIGSTOP);
+	kill(f->child.pid, SIGINT);
+	kill(f->child.pid, SIGTERM);
+	kill(f->child.pid, SIGCONT);
+	assert_true(fake_wait(f->fake, is_returning, 1));
+	fake_hold_returns(f->fake, false);
+	end_well(f, SIGCONT);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -328,6 +353,7 @@ int main(int argc, char **argv)
 		TEST(test_exec_inherits),
 		TEST(test_exec_nothing),
 		TEST(test_exec_interrupted),
+		TEST(test_signalled_twice),
 		TEST(test_exec_stubborn),
 	};
 
