@@ -240,6 +240,31 @@ static int choose(struct control_ask *ask, const char *key, const char *value)
 	return -1;
 }
 
+static bool is_one_of(const char *const *words, const char *value)
+{
+	for (; *words; words++) {
+		if (strcmp(*words, value) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* As choose(). */
+static int choose_option(struct control_ask *ask, int option, const char *value)
+{
+	const char *name = ask->verb->values[option].option;
+	const char *const *words = ask->verb->values[option].words;
+
+	if (!words || is_one_of(words, value))
+		return choose(ask, ask->verb->values[option].key, value);
+	fprintf(stderr, "herald %s: --%s: expected %s", ask->verb->name, name,
+		words[0]);
+	for (int i = 1; words[i]; i++)
+		fprintf(stderr, " or %s", words[i]);
+	fputs("\n", stderr);
+	return refer_to_help(ask);
+}
+
 static int take_option(struct control_ask *ask, int option)
 {
 	switch (option) {
@@ -255,7 +280,7 @@ static int take_option(struct control_ask *ask, int option)
 	case '?':
 		return refer_to_help(ask);
 	default:
-		return choose(ask, ask->verb->values[option].key, optarg);
+		return choose_option(ask, option, optarg);
 	}
 }
 

@@ -28,9 +28,13 @@ struct control_verb {
 	const char *help;
 	void (*head)(struct render *r); /* before the first object; or NULL */
 	void (*render)(struct render *r, const json_t *object);
-	/* Options with a value, and its key in the request. */
+	/*
+	 * Options with a value, its key in the request, and what it can be:
+	 * words that end with NULL, or NULL for anything.
+	 */
 	struct {
 		const char *option, *key;
+		const char *const *words;
 	} values[CONTROL_VALUES];
 	const char
 		*operand; /* the key of an argument without option; or NULL */

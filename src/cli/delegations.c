@@ -16,12 +16,14 @@ static const char help[] =
 	"      --type TYPE     only those of directories (directory) or files\n"
 	"                      (file)\n" CONTROL_HELP;
 
+static const char *const types[] = {"directory", "file", NULL};
+
 static const struct control_verb verb = {
 	.name = "delegations",
 	.help = help,
 	.head = render_delegations_head,
 	.render = render_delegation,
-	.values = {{"client", "client"}, {"type", "type"}},
+	.values = {{"client", "client"}, {"type", "type", types}},
 };
 
 int verb_delegations(int argc, char **argv)

@@ -177,13 +177,18 @@ static void state_cell(struct render *r, const json_t *object, size_t width)
 	end_cell(r, start, width);
 }
 
+/* All the kinds there are: too many names for a column. */
+#define KINDS 6
+
 /* "add,remove"; "-" for one that is only recalled. */
 static void kinds_cell(struct render *r, const json_t *object, size_t width)
 {
 	const json_t *kinds = json_object_get(object, "kinds");
-	size_t start = r->len;
+	size_t start = r->len, n = json_array_size(kinds);
 
-	for (size_t i = 0; i < json_array_size(kinds); i++) {
+	if (n == KINDS)
+		render_str(r, "all");
+	for (size_t i = 0; i < n && n < KINDS; i++) {
 		const char *kind = json_string_value(json_array_get(kinds, i));
 		const char *end = kind ? strstr(kind, "_entry") : NULL;
 
@@ -349,16 +354,33 @@ static void render_types(struct render *r, const json_t *types)
 	}
 }
 
+/* "640 bytes", "4.3 KiB". */
+static void render_size(struct render *r, json_int_t bytes)
+{
+	static const char *const units[] = {"KiB", "MiB", "GiB", "TiB"};
+	double size = (double)bytes / 1024;
+	char text[64];
+	size_t i;
+
+	for (i = 0; size >= 1024 && i + 1 < 4; i++)
+		size /= 1024;
+	if (bytes < 1024)
+		snprintf(text, sizeof(text), "%lld bytes", (long long)bytes);
+	else
+		snprintf(text, sizeof(text), "%.1f %s", size, units[i]);
+	render_str(r, text);
+}
+
 /* An older server says nothing of it. */
 static void render_memory(struct render *r, const json_t *o)
 {
 	if (!o)
 		return;
 	begin_line(r, "  memory");
-	render_number(r, number_at(o, "bytes"));
+	render_size(r, number_at(o, "bytes"));
 	render_str(r, " of ");
-	render_number(r, number_at(o, "limit_bytes"));
-	render_str(r, " bytes\n");
+	render_size(r, number_at(o, "limit_bytes"));
+	render_str(r, "\n");
 }
 
 static void render_notifications(struct render *r, const json_t *o)
@@ -366,8 +388,8 @@ static void render_notifications(struct render *r, const json_t *o)
 	begin_line(r, "notifications");
 	render_number(r, number_at(o, "batches"));
 	render_str(r, " sent, ");
-	render_number(r, number_at(o, "queue_bytes"));
-	render_str(r, " bytes waiting\n");
+	render_size(r, number_at(o, "queue_bytes"));
+	render_str(r, " waiting\n");
 	sum_line(r, "  queued", json_object_get(o, "queued"));
 	sum_line(r, "  delivered", json_object_get(o, "delivered"));
 	sum_line(r, "  overflows", json_object_get(o, "overflows"));

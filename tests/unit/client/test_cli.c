@@ -88,6 +88,24 @@ static void test_usage_of_verbs(void **state)
 	expect_err(f, "--defaults takes no file");
 }
 
+static void test_control_words(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(run_for(f,
+				 (const char *[ARGS_MAX]){
+					 "delegations", "--type", "dir"}),
+		2);
+	expect_err(f,
+		"herald delegations: --type: expected directory or file\n"
+		"herald delegations --help tells");
+	assert_int_equal(run_for(f,
+				 (const char *[ARGS_MAX]){"delegations",
+					 "--type", "file", "--socket", "/no"}),
+		1);
+	expect_err(f, "no heraldd is running there");
+}
+
 /* A file that was to be written, and the disk is full. */
 static void test_full_disk(void **state)
 {
@@ -252,6 +270,7 @@ int main(int argc, char **argv)
 		TEST(test_help),
 		TEST(test_usage_errors),
 		TEST(test_usage_of_verbs),
+		TEST(test_control_words),
 		TEST(test_full_disk),
 		TEST(test_no_server),
 		TEST(test_no_directory),

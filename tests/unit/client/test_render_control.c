@@ -54,6 +54,20 @@ static void test_a_delegation(void **state)
 		"Linux\\ NFSv4.2\\ alice\n");
 }
 
+/* What herald watch asks for would not fit the column. */
+static void test_all_kinds(void **state)
+{
+	check(render_delegation,
+		"{\"delegation\":\"01\",\"type\":\"directory\","
+		"\"kinds\":[\"child_attrs\",\"dir_attrs\",\"remove_entry\","
+		"\"add_entry\",\"rename_entry\",\"cookie_verifier\"],"
+		"\"state\":\"active\",\"age_s\":7,\"queued\":0,"
+		"\"path\":\"/a\"}",
+		"01                       -                     directory "
+		"active              7s          0 "
+		"all                        /a                       -\n");
+}
+
 static void test_dd16_a_recall_shows_its_reason(void **state)
 {
 	check(render_delegation,
@@ -195,7 +209,7 @@ static void test_status(void **state)
 		"  refused      3 (limit 3)\n"
 		"  recalled     9 (conflict 4, admin 5)\n"
 		"  revoked      2\n"
-		"  memory       4400 of 1048576 bytes\n"
+		"  memory       4.3 KiB of 1.0 MiB\n"
 		"notifications  8 sent, 640 bytes waiting\n"
 		"  queued       9 (add_entry 9)\n"
 		"  delivered    0\n"
@@ -245,6 +259,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_delegation),
+		cmocka_unit_test(test_all_kinds),
 		cmocka_unit_test(test_dd16_a_recall_shows_its_reason),
 		cmocka_unit_test(test_names_are_safe),
 		cmocka_unit_test(test_columns_are_below_their_titles),
