@@ -64,6 +64,12 @@ static double bytes_per_delegation(const struct bench_report *r)
 		(double)r->hold.granted;
 }
 
+/* Changes that nobody was to hear of have no events. */
+static bool has_events(const struct bench_report *r)
+{
+	return r->plan->changes && r->holders;
+}
+
 /* ---- text ---- */
 
 static const char *plural(uint64_t n, const char *one, const char *many)
@@ -154,7 +160,7 @@ static void text_losses(const struct bench_report *r, FILE *to)
 		"  recalls    %" PRIu64 ", asked to give back %" PRIu64
 		" times\n",
 		r->hold.recalls, r->hold.recall_anys);
-	if (r->plan->changes == 0)
+	if (!has_events(r))
 		return;
 	fprintf(to,
 		"  lost       %" PRIu64 " events; %" PRIu64 " of %" PRIu64
@@ -181,10 +187,10 @@ void bench_report_text(const struct bench_report *r, FILE *to)
 {
 	fprintf(to, "%s\n", r->url);
 	text_held(r, to);
-	if (r->plan->changes) {
+	if (r->plan->changes)
 		text_changes(r, to);
+	if (has_events(r))
 		text_events(r, to);
-	}
 	text_losses(r, to);
 	text_server(r, to);
 }
@@ -210,6 +216,12 @@ static void json_changes(const struct bench_report *r, FILE *to)
 		r->plan->rate, sent_rate(r),
 		bench_report_kept_rate(r) ? "true" : "false");
 	json_latency("late_ms", &t->late, to);
+}
+
+static void json_events(const struct bench_report *r, FILE *to)
+{
+	const struct bench_tally *t = r->tally;
+
 	json_latency("due_to_event_ms", &t->since_due, to);
 	json_latency("reply_to_event_ms", &t->since_reply, to);
 	fprintf(to,
@@ -265,6 +277,8 @@ void bench_report_json(const struct bench_report *r, FILE *to)
 		r->hold.disturbances, r->seconds);
 	if (r->plan->changes)
 		json_changes(r, to);
+	if (has_events(r))
+		json_events(r, to);
 	if (r->server)
 		json_server(r, to);
 	fputs("}\n", to);

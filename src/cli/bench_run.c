@@ -80,11 +80,21 @@ static int connect_mutator(struct bench *b)
 	err = connect_as(b, 2);
 	if (err == NFS4ERR_MINOR_VERS_MISMATCH)
 		err = connect_as(b, 1);
-	b->report.server = b->options->server;
-	if (err == 0 && !b->report.server)
-		b->report.server = bench_proc_find(
-			b->options->url.host, b->options->url.port);
 	return err;
+}
+
+/* The one we were told must be there; the one we look for need not be. */
+static int find_server(struct bench *b)
+{
+	const struct nfsurl *url = &b->options->url;
+	struct bench_usage usage;
+
+	b->report.server = b->options->server;
+	if (!b->report.server)
+		b->report.server = bench_proc_find(url->host, url->port);
+	else if (!bench_proc_usage(b->report.server, &usage))
+		return -ESRCH;
+	return 0;
 }
 
 static int make_tree(struct bench *b)
@@ -197,6 +207,7 @@ static const struct step {
 	int (*run)(struct bench *b);
 } steps[] = {
 	{"connect", connect_mutator},
+	{"look at the server's process", find_server},
 	{"make directories", make_tree},
 	{"connect the holders", connect_holders},
 	{"ask for delegations", get_delegations},
@@ -214,13 +225,13 @@ static const char *error_text(int error)
 	return error > 0 ? nfs4_status_name((uint32_t)error) : strerror(-error);
 }
 
-static void complain(const char *what, int error)
+static void complain(const struct bench *b, const char *what, int error)
 {
 	if (error == -EINTR)
 		fputs("herald bench: interrupted, cleaning up\n", stderr);
 	else
-		fprintf(stderr, "herald bench: cannot %s: %s\n", what,
-			error_text(error));
+		fprintf(stderr, "herald bench: %s: cannot %s: %s\n",
+			b->options->text, what, error_text(error));
 }
 
 /* For people who wait: some of it takes minutes. */
@@ -257,7 +268,7 @@ static int run_steps(struct bench *b)
 		say_step(b, &steps[i]);
 		err = *b->stop ? -EINTR : steps[i].run(b);
 		if (err)
-			complain(steps[i].what, err);
+			complain(b, steps[i].what, err);
 	}
 	return err;
 }
@@ -274,7 +285,7 @@ static int clean_up(struct bench *b)
 		nfsc_free(b->mutator);
 	}
 	if (err)
-		complain("remove what was made", err);
+		complain(b, "remove what was made", err);
 	bench_hold_free(b->hold);
 	bench_tally_free(b->tally);
 	nfsc_net_free(b->net);

@@ -224,6 +224,39 @@ static void test_text(void **state)
 	assert_non_null(strstr(f->text, "lost       0 events; 0 of 1 models"));
 }
 
+/* Changes without a holder: nothing is said of events that cannot be. */
+static void test_nobody_holds(void **state)
+{
+	struct fixture *f = *state;
+
+	start(f, "-H 0 -r 200 -s 0.1 --json");
+	assert_int_equal(finish(f), 0);
+	expect(f, "changes", 20);
+	assert_null(strstr(f->text, "due_to_event_ms"));
+	assert_null(strstr(f->text, "\"events"));
+	start(f, "-H 0 -r 200 -s 0.1");
+	assert_int_equal(finish(f), 0);
+	assert_non_null(strstr(f->text, "  changes    20"));
+	assert_null(strstr(f->text, "from due"));
+	assert_null(strstr(f->text, "lost"));
+}
+
+/* A process that is to be measured must be there. */
+static void test_no_such_server(void **state)
+{
+	struct fixture *f = *state;
+	char words[64];
+	pid_t gone = fork();
+
+	if (gone == 0)
+		_exit(0);
+	assert_int_equal(waitpid(gone, NULL, 0), gone);
+	snprintf(words, sizeof(words), "-s 0 -p %ld", (long)gone);
+	start(f, words);
+	assert_int_equal(finish(f), 1);
+	assert_string_equal(f->text, "");
+}
+
 /* A signal in the middle of it: it cleans up. */
 static void test_interrupted(void **state)
 {
@@ -258,6 +291,10 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(
 			test_idle_and_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_text, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_nobody_holds, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_no_such_server, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			test_interrupted, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_usage, setup, teardown),
