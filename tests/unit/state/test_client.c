@@ -185,55 +185,46 @@ static void test_exchange_same(void **arg)
 /* Case 5: a new incarnation beside the old one until it is confirmed. */
 static void test_exchange_restart(void **arg)
 {
-	struct world *w = world_new();
-	struct peer p;
+	struct peer *p = *arg;
+	struct world *w = p->w;
 	EXCHANGE_ID4resok fresh;
 	struct call call;
 
-	peer_connect(w, &p, "a");
 	fresh = exchange(w, "a", 2);
-	assert_true(fresh.eir_clientid != p.client->id);
+	assert_true(fresh.eir_clientid != p->client->id);
 	assert_false(fresh.eir_flags & CONFIRMED);
-	peer_sequence(&p);
+	peer_sequence(p);
 	confirm(w, &fresh, &root, NFS4_OK);
-	assert_int_equal(call_begin(&p, 0, 2, 0, &call), NFS4ERR_BADSESSION);
-	assert_null(client_find(w->state, p.client->id));
-	assert_true(p.client->ended);
-	peer_drop(&p);
-	world_free(w);
+	assert_int_equal(call_begin(p, 0, 2, 0, &call), NFS4ERR_BADSESSION);
+	assert_null(client_find(w->state, p->client->id));
+	assert_true(p->client->ended);
 }
 
 /* Case 3: another principal. */
 static void test_exchange_collision(void **arg)
 {
-	struct world *w = world_new();
-	struct peer p;
+	struct peer *p = *arg;
+	struct world *w = p->w;
 	EXCHANGE_ID4resok res;
 
-	peer_connect(w, &p, "a");
 	assert_int_equal(
 		try_exchange(w, "a", 1, 0, &alice, &res), NFS4ERR_CLID_INUSE);
 	assert_int_equal(
-		session_destroy(w->state, p.session.csr_sessionid, p.conn),
+		session_destroy(w->state, p->session.csr_sessionid, p->conn),
 		NFS4_OK);
 	assert_int_equal(try_exchange(w, "a", 1, 0, &alice, &res), NFS4_OK);
-	assert_true(p.client->ended);
-	peer_drop(&p);
-	world_free(w);
+	assert_true(p->client->ended);
 }
 
 static void test_exchange_collision_expired(void **arg)
 {
-	struct world *w = world_new();
-	struct peer p;
+	struct peer *p = *arg;
+	struct world *w = p->w;
 	EXCHANGE_ID4resok res;
 
-	peer_connect(w, &p, "a");
 	clock_advance_ms(&w->clock, LEASE_MS);
 	assert_int_equal(try_exchange(w, "a", 1, 0, &alice, &res), NFS4_OK);
-	assert_true(p.client->ended);
-	peer_drop(&p);
-	world_free(w);
+	assert_true(p->client->ended);
 }
 
 /* Cases 6 to 9: updates. */
@@ -334,85 +325,73 @@ static void test_unconfirmed_goes(void **arg)
 
 static void test_lease_without_state(void **arg)
 {
-	struct world *w = world_new();
-	struct peer p;
+	struct peer *p = *arg;
+	struct world *w = p->w;
 	struct state_stats stats;
 
-	peer_connect(w, &p, "a");
 	for (int i = 0; i < 10; i++) {
 		world_advance(w, LEASE_MS - 1);
-		peer_sequence(&p);
+		peer_sequence(p);
 	}
-	assert_false(client_is_expired(p.client));
+	assert_false(client_is_expired(p->client));
 	world_advance(w, LEASE_MS - 1);
-	assert_false(client_is_expired(p.client));
+	assert_false(client_is_expired(p->client));
 	world_advance(w, 1);
-	assert_true(client_is_expired(p.client));
+	assert_true(client_is_expired(p->client));
 	world_advance(w, LEASE_MS / 4 + 1);
-	assert_true(p.client->ended);
+	assert_true(p->client->ended);
 	state_read_stats(w->state, &stats);
 	assert_int_equal(stats.clients, 0);
 	assert_int_equal(stats.sessions, 0);
-	peer_drop(&p);
-	world_free(w);
 }
 
 static void test_lease_holds_while_running(void **arg)
 {
-	struct world *w = world_new();
-	struct peer p;
+	struct peer *p = *arg;
+	struct world *w = p->w;
 	struct call call;
 
-	peer_connect(w, &p, "a");
-	assert_int_equal(call_begin(&p, 0, 1, 0, &call), NFS4_OK);
+	assert_int_equal(call_begin(p, 0, 1, 0, &call), NFS4_OK);
 	world_advance(w, 10 * LEASE_MS);
-	assert_false(client_is_expired(p.client));
+	assert_false(client_is_expired(p->client));
 	call_end(&call, NULL);
 	world_advance(w, LEASE_MS - 1);
-	assert_false(client_is_expired(p.client));
+	assert_false(client_is_expired(p->client));
 	world_advance(w, 1);
-	assert_true(client_is_expired(p.client));
-	peer_drop(&p);
-	world_free(w);
+	assert_true(client_is_expired(p->client));
 }
 
 static void test_failed_sequence_renews_nothing(void **arg)
 {
-	struct world *w = world_new();
-	struct peer p;
+	struct peer *p = *arg;
+	struct world *w = p->w;
 	struct call call;
 
-	peer_connect(w, &p, "a");
 	world_advance(w, LEASE_MS - 1);
-	assert_int_equal(
-		call_begin(&p, 0, 9, 0, &call), NFS4ERR_SEQ_MISORDERED);
+	assert_int_equal(call_begin(p, 0, 9, 0, &call), NFS4ERR_SEQ_MISORDERED);
 	world_advance(w, 1);
-	assert_true(client_is_expired(p.client));
-	peer_drop(&p);
-	world_free(w);
+	assert_true(client_is_expired(p->client));
 }
 
 static void test_courtesy(void **arg)
 {
-	struct world *w = world_new();
-	struct peer p, q;
+	struct peer *p = *arg;
+	struct world *w = p->w;
+	struct peer q;
 
-	peer_connect(w, &p, "a");
-	open_something(&p, "f", OPEN4_SHARE_DENY_READ);
+	open_something(p, "f", OPEN4_SHARE_DENY_READ);
 	world_advance(w, 5 * LEASE_MS);
-	assert_false(p.client->ended); /* kept, nobody needs it */
-	assert_true(client_is_expired(p.client));
-	peer_sequence(&p); /* it is back */
-	assert_false(client_is_expired(p.client));
-	assert_false(client_end_if_expired(p.client));
+	assert_false(p->client->ended); /* kept, nobody needs it */
+	assert_true(client_is_expired(p->client));
+	peer_sequence(p); /* it is back */
+	assert_false(client_is_expired(p->client));
+	assert_false(client_end_if_expired(p->client));
 	world_advance(w, 5 * LEASE_MS);
 	peer_connect(w, &q, "b");
 	open_something(&q, "f", OPEN4_SHARE_DENY_NONE);
-	assert_true(p.client->ended);
-	assert_true(client_end_if_expired(p.client));
-	peer_drop(&p);
+	assert_true(p->client->ended);
+	assert_true(client_end_if_expired(p->client));
 	peer_drop(&q);
-	world_free(w);
 }
 
 #define CROWD 1000
@@ -445,39 +424,35 @@ static void test_a_crowd_of_courtesy_clients(void **arg)
 
 static void test_courtesy_is_not_for_ever(void **arg)
 {
-	struct world *w = world_new();
-	struct peer p;
+	struct peer *p = *arg;
+	struct world *w = p->w;
 
-	peer_connect(w, &p, "a");
-	open_something(&p, "f", OPEN4_SHARE_DENY_READ);
+	open_something(p, "f", OPEN4_SHARE_DENY_READ);
 	for (int hour = 0; hour < 23; hour++)
 		world_advance(w, 3600 * 1000);
-	assert_false(p.client->ended);
+	assert_false(p->client->ended);
 	world_advance(w, 2 * 3600 * 1000);
 	world_advance(w, LEASE_MS);
-	assert_true(p.client->ended);
-	peer_drop(&p);
-	world_free(w);
+	assert_true(p->client->ended);
 }
 
 /* ---- the end ---- */
 
 static void test_destroy(void **arg)
 {
-	struct world *w = world_new();
-	struct peer p;
+	struct peer *p = *arg;
+	struct world *w = p->w;
 	EXCHANGE_ID4resok id;
 	uint64_t number;
 
-	peer_connect(w, &p, "a");
-	number = p.client->id;
-	open_something(&p, "f", OPEN4_SHARE_DENY_NONE);
+	number = p->client->id;
+	open_something(p, "f", OPEN4_SHARE_DENY_NONE);
 	assert_int_equal(
 		client_destroy(w->state, number + 100), NFS4ERR_STALE_CLIENTID);
 	assert_int_equal(
 		client_destroy(w->state, number), NFS4ERR_CLIENTID_BUSY);
-	peer_sequence(&p); /* no side effect */
-	session_destroy(w->state, p.session.csr_sessionid, p.conn);
+	peer_sequence(p); /* no side effect */
+	session_destroy(w->state, p->session.csr_sessionid, p->conn);
 	assert_int_equal(
 		client_destroy(w->state, number), NFS4ERR_CLIENTID_BUSY);
 	world_advance(w, LEASE_MS);
@@ -486,60 +461,47 @@ static void test_destroy(void **arg)
 		client_destroy(w->state, number), NFS4ERR_STALE_CLIENTID);
 	id = exchange(w, "unconfirmed", 1);
 	assert_int_equal(client_destroy(w->state, id.eir_clientid), NFS4_OK);
-	peer_drop(&p);
-	world_free(w);
 }
 
 static void test_destroy_waits_for_calls(void **arg)
 {
-	struct world *w = world_new();
-	struct peer p;
+	struct peer *p = *arg;
+	struct world *w = p->w;
 	struct call call;
 	uint64_t number;
 
-	peer_connect(w, &p, "a");
-	number = p.client->id;
-	assert_int_equal(call_begin(&p, 0, 1, 0, &call), NFS4_OK);
-	session_destroy(w->state, p.session.csr_sessionid, p.conn);
+	number = p->client->id;
+	assert_int_equal(call_begin(p, 0, 1, 0, &call), NFS4_OK);
+	session_destroy(w->state, p->session.csr_sessionid, p->conn);
 	assert_int_equal(
 		client_destroy(w->state, number), NFS4ERR_CLIENTID_BUSY);
 	call_end(&call, "done");
 	assert_int_equal(client_destroy(w->state, number), NFS4_OK);
-	peer_drop(&p);
-	world_free(w);
 }
 
 static void test_end_is_idempotent(void **arg)
 {
-	struct world *w = world_new();
-	struct peer p;
+	struct peer *p = *arg;
 	struct call call;
 
-	peer_connect(w, &p, "a");
-	open_something(&p, "f", OPEN4_SHARE_DENY_NONE);
-	assert_int_equal(call_begin(&p, 0, 1, 0, &call), NFS4_OK);
-	client_end(p.client, CLIENT_END_ADMIN);
-	client_end(p.client, CLIENT_END_ADMIN);
-	assert_int_equal(p.client->opens, 0);
-	assert_false(client_call_begin(p.client));
+	open_something(p, "f", OPEN4_SHARE_DENY_NONE);
+	assert_int_equal(call_begin(p, 0, 1, 0, &call), NFS4_OK);
+	client_end(p->client, CLIENT_END_ADMIN);
+	client_end(p->client, CLIENT_END_ADMIN);
+	assert_int_equal(p->client->opens, 0);
+	assert_false(client_call_begin(p->client));
 	call_end(&call, "late");
-	assert_int_equal(p.conn->refs, 0);
-	peer_drop(&p);
-	world_free(w);
+	assert_int_equal(p->conn->refs, 0);
 }
 
 static void test_reclaim_complete(void **arg)
 {
-	struct world *w = world_new();
-	struct peer p;
+	struct peer *p = *arg;
 
-	peer_connect(w, &p, "a");
-	assert_int_equal(client_reclaim_complete(p.client, true), NFS4_OK);
-	assert_int_equal(client_reclaim_complete(p.client, false), NFS4_OK);
-	assert_int_equal(client_reclaim_complete(p.client, false),
+	assert_int_equal(client_reclaim_complete(p->client, true), NFS4_OK);
+	assert_int_equal(client_reclaim_complete(p->client, false), NFS4_OK);
+	assert_int_equal(client_reclaim_complete(p->client, false),
 		NFS4ERR_COMPLETE_ALREADY);
-	peer_drop(&p);
-	world_free(w);
 }
 
 static void test_grace(void **arg)
@@ -615,6 +577,7 @@ static void test_race_lease(void **arg)
 
 int main(void)
 {
+#define TEST(f) cmocka_unit_test_setup_teardown(f, peer_setup, peer_teardown)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_policy_exchange),
 		cmocka_unit_test(test_policy_destroy),
@@ -622,23 +585,23 @@ int main(void)
 		cmocka_unit_test(test_exchange_arguments),
 		cmocka_unit_test(test_exchange_reply),
 		cmocka_unit_test(test_exchange_same),
-		cmocka_unit_test(test_exchange_restart),
-		cmocka_unit_test(test_exchange_collision),
-		cmocka_unit_test(test_exchange_collision_expired),
+		TEST(test_exchange_restart),
+		TEST(test_exchange_collision),
+		TEST(test_exchange_collision_expired),
 		cmocka_unit_test(test_exchange_update),
 		cmocka_unit_test(test_confirm_principal),
 		cmocka_unit_test(test_client_limit),
 		cmocka_unit_test(test_unconfirmed_goes),
-		cmocka_unit_test(test_lease_without_state),
-		cmocka_unit_test(test_lease_holds_while_running),
-		cmocka_unit_test(test_failed_sequence_renews_nothing),
-		cmocka_unit_test(test_courtesy),
+		TEST(test_lease_without_state),
+		TEST(test_lease_holds_while_running),
+		TEST(test_failed_sequence_renews_nothing),
+		TEST(test_courtesy),
 		cmocka_unit_test(test_a_crowd_of_courtesy_clients),
-		cmocka_unit_test(test_courtesy_is_not_for_ever),
-		cmocka_unit_test(test_destroy),
-		cmocka_unit_test(test_destroy_waits_for_calls),
-		cmocka_unit_test(test_end_is_idempotent),
-		cmocka_unit_test(test_reclaim_complete),
+		TEST(test_courtesy_is_not_for_ever),
+		TEST(test_destroy),
+		TEST(test_destroy_waits_for_calls),
+		TEST(test_end_is_idempotent),
+		TEST(test_reclaim_complete),
 		cmocka_unit_test(test_grace),
 		cmocka_unit_test(test_race_lease),
 	};

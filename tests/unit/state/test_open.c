@@ -125,19 +125,17 @@ static uint64_t opens(struct world *w)
 
 static void test_upgrade_and_downgrade(void **arg)
 {
-	struct world *w = world_new();
-	struct peer p;
+	struct peer *p = *arg;
 	struct stateid *sid;
 	stateid4 first, second;
 
-	peer_connect(w, &p, "a");
-	assert_int_equal(try_open(&p, "f", "o", R, NONE, &first), NFS4_OK);
+	assert_int_equal(try_open(p, "f", "o", R, NONE, &first), NFS4_OK);
 	assert_int_equal(first.seqid, 1);
-	assert_int_equal(try_open(&p, "f", "o", W, NONE, &second), NFS4_OK);
+	assert_int_equal(try_open(p, "f", "o", W, NONE, &second), NFS4_OK);
 	assert_int_equal(second.seqid, 2);
 	assert_memory_equal(first.other, second.other, sizeof(first.other));
-	assert_int_equal(opens(w), 1);
-	sid = look_up(&p, &second);
+	assert_int_equal(opens(p->w), 1);
+	sid = look_up(p, &second);
 	assert_int_equal(open_access(sid), RW);
 	assert_int_equal(open_downgrade(sid, R, 1, &first), NFS4ERR_INVAL);
 	assert_int_equal(open_downgrade(sid, 0, 0, &first), NFS4ERR_INVAL);
@@ -149,114 +147,100 @@ static void test_upgrade_and_downgrade(void **arg)
 	assert_int_equal(open_downgrade(sid, W, NONE, &first), NFS4ERR_INVAL);
 	assert_int_equal(open_downgrade(sid, RW, NONE, &first), NFS4ERR_INVAL);
 	stateid_put(sid);
-	peer_drop(&p);
-	world_free(w);
 }
 
 /* Opened for both at once: not downgradable to one of them (18.18.3). */
 static void test_downgrade_of_one_open(void **arg)
 {
-	struct world *w = world_new();
-	struct peer p;
+	struct peer *p = *arg;
 	struct stateid *sid;
 	stateid4 wire;
 
-	peer_connect(w, &p, "a");
-	assert_int_equal(try_open(&p, "f", "o", RW, NONE, &wire), NFS4_OK);
-	sid = look_up(&p, &wire);
+	assert_int_equal(try_open(p, "f", "o", RW, NONE, &wire), NFS4_OK);
+	sid = look_up(p, &wire);
 	assert_int_equal(open_downgrade(sid, R, NONE, &wire), NFS4ERR_INVAL);
 	assert_int_equal(open_downgrade(sid, RW, NONE, &wire), NFS4_OK);
 	stateid_put(sid);
-	peer_drop(&p);
-	world_free(w);
 }
 
 static void test_share_conflicts(void **arg)
 {
-	struct world *w = world_new();
-	struct peer p, q;
+	struct peer *p = *arg;
+	struct world *w = p->w;
+	struct peer q;
 	struct fileid id = file_named("f"), none = file_named("none");
 	stateid4 wire;
 
-	peer_connect(w, &p, "a");
 	peer_connect(w, &q, "b");
-	assert_int_equal(try_open(&p, "f", "o1", R, W, &wire), NFS4_OK);
+	assert_int_equal(try_open(p, "f", "o1", R, W, &wire), NFS4_OK);
 	assert_int_equal(
-		try_open(&p, "f", "o2", W, NONE, &wire), NFS4ERR_SHARE_DENIED);
+		try_open(p, "f", "o2", W, NONE, &wire), NFS4ERR_SHARE_DENIED);
 	assert_int_equal(
 		try_open(&q, "f", "o1", R, R, &wire), NFS4ERR_SHARE_DENIED);
 	assert_int_equal(try_open(&q, "f", "o1", R, NONE, &wire), NFS4_OK);
 	/* One's own deny is not in one's way, but the other reader is. */
-	assert_int_equal(try_open(&p, "f", "o1", W, NONE, &wire), NFS4_OK);
+	assert_int_equal(try_open(p, "f", "o1", W, NONE, &wire), NFS4_OK);
 	assert_int_equal(
-		try_open(&p, "f", "o1", R, R, &wire), NFS4ERR_SHARE_DENIED);
-	assert_int_equal(try_open(&p, "f", "o", 0, NONE, &wire), NFS4ERR_INVAL);
-	assert_int_equal(try_open(&p, "f", "o", 4, NONE, &wire), NFS4ERR_INVAL);
-	assert_int_equal(try_open(&p, "f", "o", R, 4, &wire), NFS4ERR_INVAL);
+		try_open(p, "f", "o1", R, R, &wire), NFS4ERR_SHARE_DENIED);
+	assert_int_equal(try_open(p, "f", "o", 0, NONE, &wire), NFS4ERR_INVAL);
+	assert_int_equal(try_open(p, "f", "o", 4, NONE, &wire), NFS4ERR_INVAL);
+	assert_int_equal(try_open(p, "f", "o", R, 4, &wire), NFS4ERR_INVAL);
 	assert_int_equal(open_check_anonymous(w->state, &id, R), NFS4_OK);
 	assert_int_equal(
 		open_check_anonymous(w->state, &id, W), NFS4ERR_LOCKED);
 	assert_int_equal(open_check_anonymous(w->state, &none, W), NFS4_OK);
-	assert_int_equal(p.client->opens, 1);
-	peer_drop(&p);
+	assert_int_equal(p->client->opens, 1);
 	peer_drop(&q);
-	world_free(w);
 }
 
 static void test_expired_holder(void **arg)
 {
-	struct world *w = world_new();
-	struct peer p, q;
+	struct peer *p = *arg;
+	struct world *w = p->w;
+	struct peer q;
 	struct fileid id = file_named("g");
 	stateid4 wire;
 
-	peer_connect(w, &p, "a");
 	peer_connect(w, &q, "b");
-	assert_int_equal(try_open(&p, "f", "o", R, R, &wire), NFS4_OK);
-	assert_int_equal(try_open(&p, "g", "o", R, RW, &wire), NFS4_OK);
+	assert_int_equal(try_open(p, "f", "o", R, R, &wire), NFS4_OK);
+	assert_int_equal(try_open(p, "g", "o", R, RW, &wire), NFS4_OK);
 	clock_advance_ms(&w->clock, 89999);
 	peer_sequence(&q);
 	assert_int_equal(
 		try_open(&q, "f", "o", R, NONE, &wire), NFS4ERR_SHARE_DENIED);
 	clock_advance_ms(&w->clock, 1);
 	assert_int_equal(open_check_anonymous(w->state, &id, W), NFS4_OK);
-	assert_true(p.client->ended);
+	assert_true(p->client->ended);
 	assert_int_equal(try_open(&q, "f", "o", R, NONE, &wire), NFS4_OK);
 	assert_int_equal(opens(w), 1);
 	/* The ended one can open nothing. */
-	assert_int_equal(try_open(&p, "f", "o", R, NONE, &wire), NFS4ERR_DELAY);
+	assert_int_equal(try_open(p, "f", "o", R, NONE, &wire), NFS4ERR_DELAY);
 	assert_int_equal(opens(w), 1);
-	peer_drop(&p);
 	peer_drop(&q);
-	world_free(w);
 }
 
 static void test_close(void **arg)
 {
-	struct world *w = world_new();
-	struct peer p;
+	struct peer *p = *arg;
 	struct stateid *sid;
 	stateid4 wire, closed;
 
-	peer_connect(w, &p, "a");
-	assert_int_equal(try_open(&p, "f", "o", RW, RW, &wire), NFS4_OK);
-	sid = look_up(&p, &wire);
+	assert_int_equal(try_open(p, "f", "o", RW, RW, &wire), NFS4_OK);
+	sid = look_up(p, &wire);
 	assert_int_equal(open_close(sid, &closed), NFS4_OK);
 	assert_true(stateid_is_invalid(&closed));
 	assert_int_equal(open_close(sid, &closed), NFS4ERR_BAD_STATEID);
 	assert_int_equal(
 		open_downgrade(sid, RW, RW, &closed), NFS4ERR_BAD_STATEID);
 	stateid_put(sid);
-	assert_int_equal(stateid_lookup(p.client, &wire, STATEID_ANY, &sid),
+	assert_int_equal(stateid_lookup(p->client, &wire, STATEID_ANY, &sid),
 		NFS4ERR_BAD_STATEID);
-	assert_int_equal(opens(w), 0);
-	assert_int_equal(p.client->opens, 0);
-	assert_int_equal(p.client->owners.count, 0);
+	assert_int_equal(opens(p->w), 0);
+	assert_int_equal(p->client->opens, 0);
+	assert_int_equal(p->client->owners.count, 0);
 	/* Open again: another stateid, and nothing denies. */
-	assert_int_equal(try_open(&p, "f", "o2", R, NONE, &closed), NFS4_OK);
+	assert_int_equal(try_open(p, "f", "o2", R, NONE, &closed), NFS4_OK);
 	assert_memory_not_equal(wire.other, closed.other, sizeof(wire.other));
-	peer_drop(&p);
-	world_free(w);
 }
 
 static void test_limit(void **arg)
@@ -317,43 +301,41 @@ static void test_reserved(void **arg)
 /* Given up, refused, or of an owner who has the file open already. */
 static void test_reserved_in_vain(void **arg)
 {
-	struct world *w = world_new();
+	struct peer *p = *arg;
+	struct world *w = p->w;
 	struct xdr_opaque owner = bytes_of("o");
 	struct fileid id = file_named("f");
 	struct open_try try = {.open = NULL};
 	struct node *n = node_get(w->state, &id);
-	struct peer p, q;
+	struct peer q;
 	stateid4 wire;
 
-	peer_connect(w, &p, "a");
 	peer_connect(w, &q, "b");
-	assert_int_equal(open_reserve(p.client, &owner, &try), NFS4_OK);
+	assert_int_equal(open_reserve(p->client, &owner, &try), NFS4_OK);
 	open_abort(&try);
-	assert_int_equal(p.client->opens, 0);
-	assert_int_equal(p.client->owners.count, 0);
+	assert_int_equal(p->client->opens, 0);
+	assert_int_equal(p->client->owners.count, 0);
 	assert_int_equal(try_open(&q, "f", "o", R, W, &wire), NFS4_OK);
-	assert_int_equal(open_reserve(p.client, &owner, &try), NFS4_OK);
-	assert_int_equal(open_begin(p.client, n, &owner, W, NONE, &try),
+	assert_int_equal(open_reserve(p->client, &owner, &try), NFS4_OK);
+	assert_int_equal(open_begin(p->client, n, &owner, W, NONE, &try),
 		NFS4ERR_SHARE_DENIED);
-	assert_int_equal(p.client->opens, 0);
-	assert_int_equal(try_open(&p, "f", "o", R, NONE, &wire), NFS4_OK);
-	assert_int_equal(open_reserve(p.client, &owner, &try), NFS4_OK);
-	assert_int_equal(p.client->opens, 2);
+	assert_int_equal(p->client->opens, 0);
+	assert_int_equal(try_open(p, "f", "o", R, NONE, &wire), NFS4_OK);
+	assert_int_equal(open_reserve(p->client, &owner, &try), NFS4_OK);
+	assert_int_equal(p->client->opens, 2);
 	assert_int_equal(
-		open_begin(p.client, n, &owner, R, NONE, &try), NFS4_OK);
-	assert_int_equal(p.client->opens, 1);
+		open_begin(p->client, n, &owner, R, NONE, &try), NFS4_OK);
+	assert_int_equal(p->client->opens, 1);
 	assert_int_equal(open_commit(&try, R, NONE, &wire), NFS4_OK);
 	assert_int_equal(wire.seqid, 2);
-	assert_int_equal(open_reserve(p.client, &owner, &try), NFS4_OK);
-	client_end(p.client, CLIENT_END_ADMIN);
+	assert_int_equal(open_reserve(p->client, &owner, &try), NFS4_OK);
+	client_end(p->client, CLIENT_END_ADMIN);
 	assert_int_equal(
-		open_begin(p.client, n, &owner, R, NONE, &try), NFS4ERR_DELAY);
-	assert_int_equal(open_reserve(p.client, &owner, &try), NFS4ERR_DELAY);
-	assert_int_equal(p.client->opens, 0);
+		open_begin(p->client, n, &owner, R, NONE, &try), NFS4ERR_DELAY);
+	assert_int_equal(open_reserve(p->client, &owner, &try), NFS4ERR_DELAY);
+	assert_int_equal(p->client->opens, 0);
 	node_put(n);
-	peer_drop(&p);
 	peer_drop(&q);
-	world_free(w);
 }
 
 /* ---- between begin and end ---- */
@@ -375,136 +357,122 @@ static struct open_try begin(
 /* Others are kept out at once; what is granted may be less. */
 static void test_begun_and_granted(void **arg)
 {
-	struct world *w = world_new();
+	struct peer *p = *arg;
 	struct open_try try;
 	struct stateid *sid;
-	struct peer p, q;
+	struct peer q;
 	stateid4 wire;
 
-	peer_connect(w, &p, "a");
-	peer_connect(w, &q, "b");
-	try = begin(&p, "o", RW, NONE);
+	peer_connect(p->w, &q, "b");
+	try = begin(p, "o", RW, NONE);
 	assert_int_equal(
 		try_open(&q, "f", "o", R, W, &wire), NFS4ERR_SHARE_DENIED);
 	assert_int_equal(open_commit(&try, R, NONE, &wire), NFS4_OK);
 	assert_int_equal(wire.seqid, 1);
-	sid = look_up(&p, &wire);
+	sid = look_up(p, &wire);
 	assert_int_equal(open_access(sid), R);
 	stateid_put(sid);
 	assert_int_equal(try_open(&q, "f", "o", R, W, &wire), NFS4_OK);
-	peer_drop(&p);
 	peer_drop(&q);
-	world_free(w);
 }
 
 static void test_given_up(void **arg)
 {
-	struct world *w = world_new();
+	struct peer *p = *arg;
+	struct world *w = p->w;
 	struct open_try try;
 	struct stateid *sid;
-	struct peer p, q;
+	struct peer q;
 	stateid4 wire;
 
-	peer_connect(w, &p, "a");
 	peer_connect(w, &q, "b");
-	try = begin(&p, "o", RW, RW);
+	try = begin(p, "o", RW, RW);
 	assert_int_equal(opens(w), 1);
 	open_abort(&try);
 	assert_int_equal(opens(w), 0);
-	assert_int_equal(p.client->opens, 0);
+	assert_int_equal(p->client->opens, 0);
 	assert_int_equal(try_open(&q, "f", "o", R, NONE, &wire), NFS4_OK);
 	/* What the owner had before stays, seqid and all. */
-	assert_int_equal(try_open(&p, "f", "o", R, NONE, &wire), NFS4_OK);
-	try = begin(&p, "o", W, NONE);
+	assert_int_equal(try_open(p, "f", "o", R, NONE, &wire), NFS4_OK);
+	try = begin(p, "o", W, NONE);
 	open_abort(&try);
-	sid = look_up(&p, &wire);
+	sid = look_up(p, &wire);
 	assert_int_equal(open_access(sid), R);
 	stateid_put(sid);
 	assert_int_equal(try_open(&q, "f", "o2", R, W, &wire), NFS4_OK);
-	peer_drop(&p);
 	peer_drop(&q);
-	world_free(w);
 }
 
 /* Two of one owner at a time share one open, which the last one ends. */
 static void test_tried_twice(void **arg)
 {
-	struct world *w = world_new();
+	struct peer *p = *arg;
+	struct world *w = p->w;
 	struct open_try one, two;
 	stateid4 wire;
-	struct peer p;
 
-	peer_connect(w, &p, "a");
-	one = begin(&p, "o", R, NONE);
-	two = begin(&p, "o", W, NONE);
+	one = begin(p, "o", R, NONE);
+	two = begin(p, "o", W, NONE);
 	open_abort(&one);
 	assert_int_equal(open_commit(&two, W, NONE, &wire), NFS4_OK);
 	assert_int_equal(wire.seqid, 1);
-	one = begin(&p, "o2", R, NONE);
-	two = begin(&p, "o2", R, NONE);
+	one = begin(p, "o2", R, NONE);
+	two = begin(p, "o2", R, NONE);
 	assert_int_equal(opens(w), 2);
 	open_abort(&two);
 	assert_int_equal(opens(w), 2);
 	open_abort(&one);
 	assert_int_equal(opens(w), 1);
-	peer_drop(&p);
-	world_free(w);
 }
 
 static void test_closed_meanwhile(void **arg)
 {
-	struct world *w = world_new();
+	struct peer *p = *arg;
 	struct open_try try;
 	struct stateid *sid;
 	stateid4 wire, closed;
-	struct peer p;
 
-	peer_connect(w, &p, "a");
-	assert_int_equal(try_open(&p, "f", "o", R, NONE, &wire), NFS4_OK);
-	try = begin(&p, "o", W, NONE);
-	sid = look_up(&p, &wire);
+	assert_int_equal(try_open(p, "f", "o", R, NONE, &wire), NFS4_OK);
+	try = begin(p, "o", W, NONE);
+	sid = look_up(p, &wire);
 	assert_int_equal(open_close(sid, &closed), NFS4_OK);
 	stateid_put(sid);
 	assert_int_equal(open_commit(&try, W, NONE, &wire), NFS4ERR_DELAY);
-	try = begin(&p, "o", W, NONE);
-	client_end(p.client, CLIENT_END_ADMIN);
+	try = begin(p, "o", W, NONE);
+	client_end(p->client, CLIENT_END_ADMIN);
 	assert_int_equal(open_commit(&try, W, NONE, &wire), NFS4ERR_DELAY);
-	assert_int_equal(opens(w), 0);
-	peer_drop(&p);
-	world_free(w);
+	assert_int_equal(opens(p->w), 0);
 }
 
 /* ---- unlinked while open ---- */
 
 static void test_unlinked_open_file(void **arg)
 {
-	struct world *w = world_new();
-	struct peer p, q;
+	struct peer *p = *arg;
+	struct world *w = p->w;
+	struct peer q;
 	struct fileid id = file_named("f");
 	struct node *n;
 	struct stateid *sid;
 	stateid4 mine, theirs;
 
-	peer_connect(w, &p, "a");
 	peer_connect(w, &q, "b");
 	n = node_get(w->state, &id);
 	assert_false(node_has_opens(n));
 	assert_false(node_set_pinned(n, &w->unpins));
-	assert_int_equal(try_open(&p, "f", "o", R, NONE, &mine), NFS4_OK);
+	assert_int_equal(try_open(p, "f", "o", R, NONE, &mine), NFS4_OK);
 	assert_int_equal(try_open(&q, "f", "o", R, NONE, &theirs), NFS4_OK);
 	assert_true(node_has_opens(n));
 	assert_true(node_set_pinned(n, &w->unpins));
 	node_put(n);
-	sid = look_up(&p, &mine);
+	sid = look_up(p, &mine);
 	assert_int_equal(open_close(sid, &mine), NFS4_OK);
 	stateid_put(sid);
 	assert_int_equal(w->unpins, 0);
 	client_end(q.client, CLIENT_END_ADMIN);
 	assert_int_equal(w->unpins, 1);
 	assert_true(fileid_equal(&w->unpinned, &id));
-	peer_drop(&p);
 	peer_drop(&q);
-	world_free(w);
 }
 
 /* ---- threads ---- */
@@ -582,51 +550,49 @@ static void *open_many(void *arg)
 
 static void test_race_end(void **arg)
 {
-	struct world *w = world_new();
+	struct peer *p = *arg;
+	struct world *w = p->w;
 	struct opener o[3];
 	struct state_stats stats;
-	struct peer p;
 
-	peer_connect(w, &p, "a");
 	for (int i = 0; i < 3; i++) {
-		o[i] = (struct opener){.peer = &p, .number = i};
+		o[i] = (struct opener){.peer = p, .number = i};
 		pthread_create(&o[i].thread, NULL, open_many, &o[i]);
 	}
 	while (opens(w) < 50)
 		sched_yield();
-	client_end(p.client, CLIENT_END_ADMIN);
+	client_end(p->client, CLIENT_END_ADMIN);
 	for (int i = 0; i < 3; i++)
 		pthread_join(o[i].thread, NULL);
 	state_read_stats(w->state, &stats);
 	assert_int_equal(stats.opens, 0);
 	assert_int_equal(stats.stateids, 0);
 	assert_int_equal(stats.nodes, 0);
-	peer_drop(&p);
-	world_free(w);
 }
 
 int main(void)
 {
+#define TEST(f) cmocka_unit_test_setup_teardown(f, peer_setup, peer_teardown)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_policy_downgrade),
 		cmocka_unit_test(test_policy_within),
 		cmocka_unit_test(test_policy_conflict),
 		cmocka_unit_test(test_policy_orphan),
-		cmocka_unit_test(test_upgrade_and_downgrade),
-		cmocka_unit_test(test_downgrade_of_one_open),
-		cmocka_unit_test(test_share_conflicts),
-		cmocka_unit_test(test_expired_holder),
-		cmocka_unit_test(test_close),
+		TEST(test_upgrade_and_downgrade),
+		TEST(test_downgrade_of_one_open),
+		TEST(test_share_conflicts),
+		TEST(test_expired_holder),
+		TEST(test_close),
 		cmocka_unit_test(test_limit),
 		cmocka_unit_test(test_reserved),
-		cmocka_unit_test(test_reserved_in_vain),
-		cmocka_unit_test(test_begun_and_granted),
-		cmocka_unit_test(test_given_up),
-		cmocka_unit_test(test_tried_twice),
-		cmocka_unit_test(test_closed_meanwhile),
-		cmocka_unit_test(test_unlinked_open_file),
+		TEST(test_reserved_in_vain),
+		TEST(test_begun_and_granted),
+		TEST(test_given_up),
+		TEST(test_tried_twice),
+		TEST(test_closed_meanwhile),
+		TEST(test_unlinked_open_file),
 		cmocka_unit_test(test_race_exclusive),
-		cmocka_unit_test(test_race_end),
+		TEST(test_race_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -254,17 +254,16 @@ static void test_create_without_memory(void **arg)
 
 static void test_sequence_runs_and_replays(void **arg)
 {
-	struct world *w = world_new();
-	struct peer p;
+	struct peer *p = *arg;
+	struct world *w = p->w;
 	struct call call;
 	struct state_stats stats;
 	const void *data;
 	size_t size;
 
-	peer_connect(w, &p, "a");
-	assert_int_equal(call_begin(&p, 0, 0, 5, &call),
+	assert_int_equal(call_begin(p, 0, 0, 5, &call),
 		NFS4ERR_SEQ_MISORDERED); /* contrived: there was none */
-	assert_int_equal(call_begin(&p, 0, 1, 5, &call), NFS4_OK);
+	assert_int_equal(call_begin(p, 0, 1, 5, &call), NFS4_OK);
 	assert_int_equal(call.verdict, SLOT_NEW);
 	assert_int_equal(call.res.sr_sequenceid, 1);
 	assert_int_equal(call.res.sr_highest_slotid, 7);
@@ -273,55 +272,46 @@ static void test_sequence_runs_and_replays(void **arg)
 	call_end(&call, "the reply");
 	state_read_stats(w->state, &stats);
 	assert_int_equal(stats.replay_bytes, 9);
-	assert_int_equal(call_begin(&p, 0, 1, 5, &call), NFS4_OK);
+	assert_int_equal(call_begin(p, 0, 1, 5, &call), NFS4_OK);
 	assert_int_equal(call.verdict, SLOT_REPLAY);
 	session_slot_reply(call.slot, &data, &size);
 	assert_int_equal(size, 9);
 	assert_memory_equal(data, "the reply", 9);
 	call_end(&call, NULL);
-	assert_int_equal(
-		call_begin(&p, 0, 3, 5, &call), NFS4ERR_SEQ_MISORDERED);
-	assert_int_equal(call_begin(&p, 0, 2, 5, &call), NFS4_OK);
+	assert_int_equal(call_begin(p, 0, 3, 5, &call), NFS4ERR_SEQ_MISORDERED);
+	assert_int_equal(call_begin(p, 0, 2, 5, &call), NFS4_OK);
 	call_end(&call, NULL); /* not kept */
 	state_read_stats(w->state, &stats);
 	assert_int_equal(stats.replay_bytes, 0);
-	assert_int_equal(call_begin(&p, 0, 2, 5, &call), NFS4_OK);
+	assert_int_equal(call_begin(p, 0, 2, 5, &call), NFS4_OK);
 	assert_int_equal(call.verdict, SLOT_UNCACHED);
 	call_end(&call, NULL);
-	assert_int_equal(
-		call_begin(&p, 0, 1, 5, &call), NFS4ERR_SEQ_MISORDERED);
-	peer_drop(&p);
-	world_free(w);
+	assert_int_equal(call_begin(p, 0, 1, 5, &call), NFS4ERR_SEQ_MISORDERED);
 }
 
 static void test_sequence_in_progress(void **arg)
 {
-	struct world *w = world_new();
-	struct peer p;
+	struct peer *p = *arg;
 	struct call call, other;
 
-	peer_connect(w, &p, "a");
-	assert_int_equal(call_begin(&p, 0, 1, 5, &call), NFS4_OK);
-	assert_int_equal(call_begin(&p, 0, 1, 5, &other), NFS4ERR_DELAY);
+	assert_int_equal(call_begin(p, 0, 1, 5, &call), NFS4_OK);
+	assert_int_equal(call_begin(p, 0, 1, 5, &other), NFS4ERR_DELAY);
 	assert_int_equal(
-		call_begin(&p, 0, 2, 5, &other), NFS4ERR_SEQ_MISORDERED);
-	assert_int_equal(call_begin(&p, 1, 1, 5, &other), NFS4_OK);
+		call_begin(p, 0, 2, 5, &other), NFS4ERR_SEQ_MISORDERED);
+	assert_int_equal(call_begin(p, 1, 1, 5, &other), NFS4_OK);
 	call_end(&other, "other slot");
 	call_end(&call, "x");
 	/* While a reply is being sent again the slot waits. */
-	assert_int_equal(call_begin(&p, 0, 1, 5, &call), NFS4_OK);
-	assert_int_equal(call_begin(&p, 0, 2, 5, &other), NFS4ERR_DELAY);
+	assert_int_equal(call_begin(p, 0, 1, 5, &call), NFS4_OK);
+	assert_int_equal(call_begin(p, 0, 2, 5, &other), NFS4ERR_DELAY);
 	call_end(&call, NULL);
-	assert_int_equal(call_begin(&p, 0, 2, 5, &call), NFS4_OK);
+	assert_int_equal(call_begin(p, 0, 2, 5, &call), NFS4_OK);
 	call_end(&call, "y");
-	peer_drop(&p);
-	world_free(w);
 }
 
 static void test_sequence_false_retry(void **arg)
 {
-	struct world *w = world_new();
-	struct peer p;
+	struct peer *p = *arg;
 	struct call call;
 	SEQUENCE4args args = {.sa_sequenceid = 1};
 	struct session_request request = {.minor_version = 1,
@@ -331,24 +321,21 @@ static void test_sequence_false_retry(void **arg)
 		.digest = 5,
 		.who = &alice};
 
-	peer_connect(w, &p, "a");
-	assert_int_equal(call_begin(&p, 0, 1, 5, &call), NFS4_OK);
+	assert_int_equal(call_begin(p, 0, 1, 5, &call), NFS4_OK);
 	call_end(&call, "x");
 	assert_int_equal(
-		call_begin(&p, 0, 1, 6, &call), NFS4ERR_SEQ_FALSE_RETRY);
-	memcpy(args.sa_sessionid, p.session.csr_sessionid, 16);
-	request.conn = p.conn;
-	assert_int_equal(session_sequence(w->state, &args, &request, &call.res,
-				 &call.session, &call.slot, &call.verdict),
+		call_begin(p, 0, 1, 6, &call), NFS4ERR_SEQ_FALSE_RETRY);
+	memcpy(args.sa_sessionid, p->session.csr_sessionid, 16);
+	request.conn = p->conn;
+	assert_int_equal(
+		session_sequence(p->w->state, &args, &request, &call.res,
+			&call.session, &call.slot, &call.verdict),
 		NFS4ERR_SEQ_FALSE_RETRY);
-	peer_drop(&p);
-	world_free(w);
 }
 
 static void test_sequence_wraps(void **arg)
 {
-	struct world *w = world_new();
-	struct peer p;
+	struct peer *p = *arg;
 	struct call call;
 	enum slot_step step;
 
@@ -357,13 +344,10 @@ static void test_sequence_wraps(void **arg)
 		policy_slot(UINT32_MAX, 0, SLOT_FREE, SLOT_HAS_REPLY, &step),
 		NFS4_OK);
 	assert_int_equal(step, SLOT_STEP_RUN);
-	peer_connect(w, &p, "a");
 	for (uint32_t seq = 1; seq < 100; seq++) {
-		assert_int_equal(call_begin(&p, 3, seq, 0, &call), NFS4_OK);
+		assert_int_equal(call_begin(p, 3, seq, 0, &call), NFS4_OK);
 		call_end(&call, "r");
 	}
-	peer_drop(&p);
-	world_free(w);
 }
 
 static nfsstat4 try_sequence(struct peer *p, const SEQUENCE4args *args,
@@ -386,8 +370,7 @@ static nfsstat4 try_sequence(struct peer *p, const SEQUENCE4args *args,
 /* In the order of the table; each leaves the slot untouched. */
 static void test_sequence_errors(void **arg)
 {
-	struct world *w = world_new();
-	struct peer p;
+	struct peer *p = *arg;
 	SEQUENCE4args good = {.sa_sequenceid = 1}, args;
 	const struct session_request fits = {.minor_version = 1,
 		.nops = 16,
@@ -395,30 +378,27 @@ static void test_sequence_errors(void **arg)
 		.reply_size = 8192};
 	struct session_request r = fits;
 
-	peer_connect(w, &p, "a");
-	memcpy(good.sa_sessionid, p.session.csr_sessionid, 16);
+	memcpy(good.sa_sessionid, p->session.csr_sessionid, 16);
 	args = good;
 	args.sa_sessionid[3] ^= 1;
-	assert_int_equal(try_sequence(&p, &args, r), NFS4ERR_BADSESSION);
+	assert_int_equal(try_sequence(p, &args, r), NFS4ERR_BADSESSION);
 	r.minor_version = 2;
-	assert_int_equal(try_sequence(&p, &good, r), NFS4ERR_BADSESSION);
+	assert_int_equal(try_sequence(p, &good, r), NFS4ERR_BADSESSION);
 	r = fits;
 	args = good;
 	args.sa_slotid = args.sa_highest_slotid = 8;
-	assert_int_equal(try_sequence(&p, &args, r), NFS4ERR_BADSLOT);
+	assert_int_equal(try_sequence(p, &args, r), NFS4ERR_BADSLOT);
 	args.sa_slotid = 0;
-	assert_int_equal(try_sequence(&p, &args, r), NFS4ERR_BAD_HIGH_SLOT);
+	assert_int_equal(try_sequence(p, &args, r), NFS4ERR_BAD_HIGH_SLOT);
 	r.nops = 17;
-	assert_int_equal(try_sequence(&p, &good, r), NFS4ERR_TOO_MANY_OPS);
+	assert_int_equal(try_sequence(p, &good, r), NFS4ERR_TOO_MANY_OPS);
 	r = fits;
 	r.size = 8193;
-	assert_int_equal(try_sequence(&p, &good, r), NFS4ERR_REQ_TOO_BIG);
+	assert_int_equal(try_sequence(p, &good, r), NFS4ERR_REQ_TOO_BIG);
 	r = fits;
 	r.reply_size = 8193;
-	assert_int_equal(try_sequence(&p, &good, r), NFS4ERR_REP_TOO_BIG);
-	assert_int_equal(try_sequence(&p, &good, fits), NFS4_OK);
-	peer_drop(&p);
-	world_free(w);
+	assert_int_equal(try_sequence(p, &good, r), NFS4ERR_REP_TOO_BIG);
+	assert_int_equal(try_sequence(p, &good, fits), NFS4_OK);
 }
 
 /* Not even SEQUENCE's own result may be kept (pynfs CSESS27). */
@@ -444,77 +424,70 @@ static void test_sequence_cannot_cache(void **arg)
 
 static void test_slot_ref(void **arg)
 {
-	struct world *w = world_new();
-	struct peer p;
+	struct peer *p = *arg;
+	struct world *w = p->w;
 	struct call call;
 	struct slot_ref ref;
 
-	peer_connect(w, &p, "a");
-	assert_int_equal(call_begin(&p, 2, 1, 0, &call), NFS4_OK);
+	assert_int_equal(call_begin(p, 2, 1, 0, &call), NFS4_OK);
 	session_slot_ref(call.slot, &ref);
 	assert_int_equal(ref.slot, 2);
 	assert_int_equal(ref.seqid, 1);
 	call_end(&call, "x");
 	assert_true(session_slot_ref_is_fresh(w->state, &ref));
-	assert_int_equal(call_begin(&p, 2, 1, 0, &call), NFS4_OK);
+	assert_int_equal(call_begin(p, 2, 1, 0, &call), NFS4_OK);
 	assert_true(session_slot_ref_is_fresh(w->state, &ref)); /* a replay */
 	call_end(&call, NULL);
-	assert_int_equal(call_begin(&p, 2, 2, 0, &call), NFS4_OK);
+	assert_int_equal(call_begin(p, 2, 2, 0, &call), NFS4_OK);
 	assert_false(session_slot_ref_is_fresh(w->state, &ref));
 	call_end(&call, "x");
 	ref.slot = 1000;
 	assert_false(session_slot_ref_is_fresh(w->state, &ref));
 	ref.session[0] ^= 1;
 	assert_false(session_slot_ref_is_fresh(w->state, &ref));
-	peer_drop(&p);
-	world_free(w);
 }
 
 /* ---- connections ---- */
 
 static void test_sequence_binds(void **arg)
 {
-	struct world *w = world_new();
-	struct peer p;
+	struct peer *p = *arg;
+	struct world *w = p->w;
 	struct fake_conn *first, *second = conn_make();
 
-	peer_connect(w, &p, "a");
-	first = p.conn;
+	first = p->conn;
 	assert_int_equal(first->bound, 1);
 	assert_int_equal(
-		session_destroy(w->state, p.session.csr_sessionid, second),
+		session_destroy(w->state, p->session.csr_sessionid, second),
 		NFS4ERR_CONN_NOT_BOUND_TO_SESSION);
-	p.conn = second;
-	peer_sequence(&p);
-	peer_sequence(&p);
+	p->conn = second;
+	peer_sequence(p);
+	peer_sequence(p);
 	assert_int_equal(second->bound, 1);
 	assert_int_equal(second->refs, 1);
 	session_conn_gone(w->state, first);
 	assert_int_equal(first->bound, 0);
 	conn_drop(first);
 	assert_int_equal(
-		session_destroy(w->state, p.session.csr_sessionid, second),
+		session_destroy(w->state, p->session.csr_sessionid, second),
 		NFS4_OK);
 	assert_int_equal(second->bound, 0);
 	assert_int_equal(
-		session_destroy(w->state, p.session.csr_sessionid, second),
+		session_destroy(w->state, p->session.csr_sessionid, second),
 		NFS4ERR_BADSESSION);
-	peer_drop(&p);
-	world_free(w);
 }
 
 static void test_bind_conn(void **arg)
 {
-	struct world *w = world_new();
-	struct peer p;
+	struct peer *p = *arg;
+	struct world *w = p->w;
 	struct fake_conn *other = conn_make();
 	BIND_CONN_TO_SESSION4args args = {.bctsa_dir = CDFC4_FORE};
 	BIND_CONN_TO_SESSION4resok res;
 
-	peer_connect(w, &p, "a");
 	assert_int_equal(session_bind_conn(w->state, &args, other, &res),
 		NFS4ERR_BADSESSION);
-	memcpy(args.bctsa_sessid, p.session.csr_sessionid, 16);
+	memcpy(args.bctsa_sessid, p->session.csr_sessionid, 16);
 	assert_int_equal(
 		session_bind_conn(w->state, &args, other, &res), NFS4_OK);
 	assert_int_equal(res.bctsr_dir, CDFS4_FORE);
@@ -529,8 +502,6 @@ static void test_bind_conn(void **arg)
 	assert_int_equal(other->refs, 1);
 	session_conn_gone(w->state, other);
 	conn_drop(other);
-	peer_drop(&p);
-	world_free(w);
 }
 
 static void test_conn_of_many_sessions(void **arg)
@@ -562,47 +533,40 @@ static void test_conn_of_many_sessions(void **arg)
 
 static void test_too_many_connections(void **arg)
 {
-	struct world *w = world_new();
-	struct peer p;
+	struct peer *p = *arg;
 	struct fake_conn *conn[80], *first;
 
-	peer_connect(w, &p, "a");
-	first = p.conn;
+	first = p->conn;
 	for (int i = 0; i < 80; i++) {
-		p.conn = conn[i] = conn_make();
-		peer_sequence(&p); /* served, but not all are bound */
+		p->conn = conn[i] = conn_make();
+		peer_sequence(p); /* served, but not all are bound */
 	}
 	assert_int_equal(conn[62]->refs, 1);
 	assert_int_equal(conn[63]->refs, 0);
 	for (int i = 0; i < 80; i++) {
-		session_conn_gone(w->state, conn[i]);
+		session_conn_gone(p->w->state, conn[i]);
 		conn_drop(conn[i]);
 	}
-	p.conn = first;
-	peer_drop(&p);
-	world_free(w);
+	p->conn = first;
 }
 
 static void test_destroy_under_call(void **arg)
 {
-	struct world *w = world_new();
-	struct peer p;
+	struct peer *p = *arg;
+	struct world *w = p->w;
 	struct call call, other;
 	struct state_stats stats;
 
-	peer_connect(w, &p, "a");
-	assert_int_equal(call_begin(&p, 0, 1, 0, &call), NFS4_OK);
+	assert_int_equal(call_begin(p, 0, 1, 0, &call), NFS4_OK);
 	assert_int_equal(
-		session_destroy(w->state, p.session.csr_sessionid, p.conn),
+		session_destroy(w->state, p->session.csr_sessionid, p->conn),
 		NFS4_OK);
-	assert_int_equal(call_begin(&p, 1, 1, 0, &other), NFS4ERR_BADSESSION);
+	assert_int_equal(call_begin(p, 1, 1, 0, &other), NFS4ERR_BADSESSION);
 	call_end(&call, "late");
 	state_read_stats(w->state, &stats);
 	assert_int_equal(stats.sessions, 0);
 	assert_int_equal(stats.replay_bytes, 0);
 	assert_int_equal(stats.clients, 1); /* the client outlives it */
-	peer_drop(&p);
-	world_free(w);
 }
 
 /* ---- threads ---- */
@@ -645,14 +609,12 @@ static void *race_slots(void *arg)
 
 static void test_race_slots(void **arg)
 {
-	struct world *w = world_new();
+	struct peer *p = *arg;
 	struct racer r[THREADS];
-	struct peer p;
 	unsigned ran = 0;
 
-	peer_connect(w, &p, "a");
 	for (int i = 0; i < THREADS; i++) {
-		r[i] = (struct racer){.peer = &p, .seed = i};
+		r[i] = (struct racer){.peer = p, .seed = i};
 		pthread_create(&r[i].thread, NULL, race_slots, &r[i]);
 	}
 	for (int i = 0; i < THREADS; i++) {
@@ -660,10 +622,8 @@ static void test_race_slots(void **arg)
 		ran += r[i].ran;
 	}
 	/* Each seqid ran exactly once. */
-	assert_int_equal(ran, p.seqid[0] - 1 + p.seqid[1] - 1);
-	assert_int_equal(p.client->calls_running, 0);
-	peer_drop(&p);
-	world_free(w);
+	assert_int_equal(ran, p->seqid[0] - 1 + p->seqid[1] - 1);
+	assert_int_equal(p->client->calls_running, 0);
 }
 
 /* Calls, ends of the client and of connections, all at once. */
@@ -697,27 +657,24 @@ static void *race_ticks(void *arg)
 
 static void test_race_end(void **arg)
 {
-	struct world *w = world_new();
+	struct peer *p = *arg;
 	struct racer r[THREADS + 1];
-	struct peer p;
 
-	peer_connect(w, &p, "a");
 	for (int i = 0; i <= THREADS; i++) {
-		r[i] = (struct racer){.peer = &p, .seed = i};
+		r[i] = (struct racer){.peer = p, .seed = i};
 		pthread_create(&r[i].thread, NULL,
 			i < THREADS ? race_calls : race_ticks, &r[i]);
 	}
 	for (int i = 0; i <= THREADS; i++)
 		pthread_join(r[i].thread, NULL);
-	assert_int_equal(p.client->calls_running, 0);
-	assert_true(p.client->ended);
-	assert_int_equal(p.conn->refs, 0);
-	peer_drop(&p);
-	world_free(w);
+	assert_int_equal(p->client->calls_running, 0);
+	assert_true(p->client->ended);
+	assert_int_equal(p->conn->refs, 0);
 }
 
 int main(void)
 {
+#define TEST(f) cmocka_unit_test_setup_teardown(f, peer_setup, peer_teardown)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_policy_slot),
 		cmocka_unit_test(test_policy_bind),
@@ -727,20 +684,20 @@ int main(void)
 		cmocka_unit_test(test_create_replay),
 		cmocka_unit_test(test_create_limits),
 		cmocka_unit_test(test_create_without_memory),
-		cmocka_unit_test(test_sequence_runs_and_replays),
-		cmocka_unit_test(test_sequence_in_progress),
-		cmocka_unit_test(test_sequence_false_retry),
-		cmocka_unit_test(test_sequence_wraps),
-		cmocka_unit_test(test_sequence_errors),
+		TEST(test_sequence_runs_and_replays),
+		TEST(test_sequence_in_progress),
+		TEST(test_sequence_false_retry),
+		TEST(test_sequence_wraps),
+		TEST(test_sequence_errors),
 		cmocka_unit_test(test_sequence_cannot_cache),
-		cmocka_unit_test(test_slot_ref),
-		cmocka_unit_test(test_sequence_binds),
-		cmocka_unit_test(test_bind_conn),
+		TEST(test_slot_ref),
+		TEST(test_sequence_binds),
+		TEST(test_bind_conn),
 		cmocka_unit_test(test_conn_of_many_sessions),
-		cmocka_unit_test(test_too_many_connections),
-		cmocka_unit_test(test_destroy_under_call),
-		cmocka_unit_test(test_race_slots),
-		cmocka_unit_test(test_race_end),
+		TEST(test_too_many_connections),
+		TEST(test_destroy_under_call),
+		TEST(test_race_slots),
+		TEST(test_race_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -132,22 +132,21 @@ static void revoke(struct stateid *sid, enum stateid_status status)
 
 static void test_lookup(void **arg)
 {
-	struct world *w = world_new();
-	struct peer p, q;
+	struct peer *p = *arg;
+	struct peer q;
 	struct stateid *sid, *found;
 	stateid4 wire, special = {.seqid = 0};
 
-	peer_connect(w, &p, "a");
-	peer_connect(w, &q, "b");
-	sid = make(&p, STATEID_DELEG_DIR, true);
+	peer_connect(p->w, &q, "b");
+	sid = make(p, STATEID_DELEG_DIR, true);
 	stateid_to_wire(sid, &wire);
 	assert_int_equal(wire.seqid, 1);
 	assert_int_equal(
-		stateid_lookup(p.client, &wire, STATEID_DELEG_DIR, &found),
+		stateid_lookup(p->client, &wire, STATEID_DELEG_DIR, &found),
 		NFS4_OK);
 	assert_ptr_equal(found, sid);
 	stateid_put(found);
-	assert_int_equal(stateid_lookup(p.client, &wire,
+	assert_int_equal(stateid_lookup(p->client, &wire,
 				 STATEID_ANY & ~STATEID_DELEG_DIR, &found),
 		NFS4ERR_BAD_STATEID);
 	assert_null(found);
@@ -155,61 +154,52 @@ static void test_lookup(void **arg)
 	assert_int_equal(stateid_lookup(q.client, &wire, STATEID_ANY, &found),
 		NFS4ERR_BAD_STATEID);
 	assert_int_equal(stateid_test(q.client, &wire), NFS4ERR_BAD_STATEID);
-	assert_int_equal(stateid_test(p.client, &special), NFS4ERR_BAD_STATEID);
+	assert_int_equal(
+		stateid_test(p->client, &special), NFS4ERR_BAD_STATEID);
 	lock_acquire(&sid->node->lock);
 	stateid_advance_locked(sid);
 	lock_release(&sid->node->lock);
-	assert_int_equal(stateid_test(p.client, &wire), NFS4ERR_OLD_STATEID);
+	assert_int_equal(stateid_test(p->client, &wire), NFS4ERR_OLD_STATEID);
 	assert_int_equal(
-		stateid_free_state(p.client, &wire), NFS4ERR_OLD_STATEID);
+		stateid_free_state(p->client, &wire), NFS4ERR_OLD_STATEID);
 	wire.seqid = 3;
-	assert_int_equal(stateid_test(p.client, &wire), NFS4ERR_BAD_STATEID);
+	assert_int_equal(stateid_test(p->client, &wire), NFS4ERR_BAD_STATEID);
 	wire.seqid = 0;
-	assert_int_equal(stateid_test(p.client, &wire), NFS4_OK);
+	assert_int_equal(stateid_test(p->client, &wire), NFS4_OK);
 	assert_int_equal(
-		stateid_free_state(p.client, &wire), NFS4ERR_LOCKS_HELD);
+		stateid_free_state(p->client, &wire), NFS4ERR_LOCKS_HELD);
 	drop(sid);
-	assert_int_equal(stateid_test(p.client, &wire), NFS4ERR_BAD_STATEID);
-	peer_drop(&p);
+	assert_int_equal(stateid_test(p->client, &wire), NFS4ERR_BAD_STATEID);
 	peer_drop(&q);
-	world_free(w);
 }
 
 static void test_others_are_unique(void **arg)
 {
-	struct world *w = world_new();
-	struct peer p;
+	struct peer *p = *arg;
 	struct stateid *sid[500];
 
-	peer_connect(w, &p, "a");
 	for (int i = 0; i < 500; i++) {
-		sid[i] = make(&p, STATEID_OPEN, false);
+		sid[i] = make(p, STATEID_OPEN, false);
 		for (int j = 0; j < i; j++)
 			assert_memory_not_equal(
 				sid[i]->other, sid[j]->other, NFS4_OTHER_SIZE);
 	}
 	for (int i = 0; i < 500; i++)
 		drop(sid[i]);
-	peer_drop(&p);
-	world_free(w);
 }
 
 static void test_seqid_skips_zero(void **arg)
 {
-	struct world *w = world_new();
-	struct peer p;
+	struct peer *p = *arg;
 	struct stateid *sid;
 
-	peer_connect(w, &p, "a");
-	sid = make(&p, STATEID_OPEN, true);
+	sid = make(p, STATEID_OPEN, true);
 	sid->seqid = UINT32_MAX;
 	lock_acquire(&sid->node->lock);
 	stateid_advance_locked(sid);
 	lock_release(&sid->node->lock);
 	assert_int_equal(sid->seqid, 1);
 	drop(sid);
-	peer_drop(&p);
-	world_free(w);
 }
 
 /* ---- revoked ---- */
@@ -228,101 +218,86 @@ static void test_revoke(void **arg)
 		{STATEID_ADMIN_REVOKED, NFS4ERR_ADMIN_REVOKED,
 			SEQ4_STATUS_ADMIN_STATE_REVOKED},
 	};
-	struct world *w = world_new();
-	struct peer p;
+	struct peer *p = *arg;
 
-	peer_connect(w, &p, "a");
 	for (int i = 0; i < 3; i++) {
-		struct stateid *one = make(&p, STATEID_DELEG_DIR, true);
-		struct stateid *two = make(&p, STATEID_DELEG_DIR, true);
+		struct stateid *one = make(p, STATEID_DELEG_DIR, true);
+		struct stateid *two = make(p, STATEID_DELEG_DIR, true);
 		stateid4 wire, other;
 
 		stateid_to_wire(one, &wire);
 		stateid_to_wire(two, &other);
-		assert_int_equal(p.client->dir_delegs, 2);
+		assert_int_equal(p->client->dir_delegs, 2);
 		revoke(one, cases[i].status);
 		revoke(one, STATEID_REVOKED); /* once is enough */
 		revoke(two, cases[i].status);
-		assert_int_equal(p.client->dir_delegs, 0);
-		assert_int_equal(peer_sequence(&p), cases[i].flag);
+		assert_int_equal(p->client->dir_delegs, 0);
+		assert_int_equal(peer_sequence(p), cases[i].flag);
 		assert_int_equal(
-			stateid_test(p.client, &wire), cases[i].answer);
-		assert_int_equal(stateid_free_state(p.client, &wire), NFS4_OK);
-		assert_int_equal(peer_sequence(&p), cases[i].flag);
-		assert_int_equal(stateid_free_state(p.client, &other), NFS4_OK);
-		assert_int_equal(peer_sequence(&p), 0);
-		assert_int_equal(stateid_free_state(p.client, &wire),
+			stateid_test(p->client, &wire), cases[i].answer);
+		assert_int_equal(stateid_free_state(p->client, &wire), NFS4_OK);
+		assert_int_equal(peer_sequence(p), cases[i].flag);
+		assert_int_equal(
+			stateid_free_state(p->client, &other), NFS4_OK);
+		assert_int_equal(peer_sequence(p), 0);
+		assert_int_equal(stateid_free_state(p->client, &wire),
 			NFS4ERR_BAD_STATEID);
 		stateid_put(one);
 		stateid_put(two);
 	}
-	peer_drop(&p);
-	world_free(w);
 }
 
 /* Without memory for a stub it stays itself. */
 static void test_revoke_without_stub(void **arg)
 {
-	struct world *w = world_new();
-	struct peer p;
+	struct peer *p = *arg;
 	struct stateid *sid;
 	stateid4 wire;
 
-	peer_connect(w, &p, "a");
-	sid = make(&p, STATEID_DELEG_DIR, true);
+	sid = make(p, STATEID_DELEG_DIR, true);
 	stateid_to_wire(sid, &wire);
 	assert_null(stateid_revoke(sid, STATEID_REVOKED, NULL));
 	stateid_put(sid);
-	assert_int_equal(stateid_test(p.client, &wire), NFS4ERR_DELEG_REVOKED);
-	assert_int_equal(p.client->revoked, 1);
-	assert_int_equal(stateid_free_state(p.client, &wire), NFS4_OK);
-	assert_int_equal(p.client->revoked, 0);
-	peer_drop(&p);
-	world_free(w);
+	assert_int_equal(stateid_test(p->client, &wire), NFS4ERR_DELEG_REVOKED);
+	assert_int_equal(p->client->revoked, 1);
+	assert_int_equal(stateid_free_state(p->client, &wire), NFS4_OK);
+	assert_int_equal(p->client->revoked, 0);
 }
 
 static void test_counts(void **arg)
 {
-	struct world *w = world_new();
-	struct peer p;
+	struct peer *p = *arg;
 	struct stateid *sid[4];
 
-	peer_connect(w, &p, "a");
 	for (int i = 0; i < 4; i++)
-		sid[i] = make(&p, 1 << i, true);
-	assert_int_equal(p.client->opens, 1);
-	assert_int_equal(p.client->locks, 1);
-	assert_int_equal(p.client->file_delegs, 1);
-	assert_int_equal(p.client->dir_delegs, 1);
+		sid[i] = make(p, 1 << i, true);
+	assert_int_equal(p->client->opens, 1);
+	assert_int_equal(p->client->locks, 1);
+	assert_int_equal(p->client->file_delegs, 1);
+	assert_int_equal(p->client->dir_delegs, 1);
 	for (int i = 0; i < 4; i++) {
 		stateid_remove(sid[i]);
 		stateid_remove(sid[i]);          /* harmless */
 		revoke(sid[i], STATEID_REVOKED); /* too late */
 		stateid_put(sid[i]);
 	}
-	assert_int_equal(p.client->opens, 0);
-	assert_int_equal(p.client->locks, 0);
-	assert_int_equal(p.client->file_delegs, 0);
-	assert_int_equal(p.client->dir_delegs, 0);
-	assert_int_equal(p.client->revoked, 0);
-	peer_drop(&p);
-	world_free(w);
+	assert_int_equal(p->client->opens, 0);
+	assert_int_equal(p->client->locks, 0);
+	assert_int_equal(p->client->file_delegs, 0);
+	assert_int_equal(p->client->dir_delegs, 0);
+	assert_int_equal(p->client->revoked, 0);
 }
 
 static void test_insert_after_end(void **arg)
 {
-	struct world *w = world_new();
-	struct peer p;
+	struct peer *p = *arg;
 	struct stateid *sid;
 
-	peer_connect(w, &p, "a");
-	sid = make(&p, STATEID_OPEN, false);
-	client_end(p.client, CLIENT_END_ADMIN);
+	sid = make(p, STATEID_OPEN, false);
+	client_end(p->client, CLIENT_END_ADMIN);
 	assert_false(stateid_insert(sid));
 	stateid_remove(sid);
 	stateid_put(sid);
-	peer_drop(&p);
-	world_free(w);
 }
 
 /* ---- threads ---- */
@@ -361,17 +336,15 @@ static void *remove_revoke_look(void *arg)
 
 static void test_race(void **arg)
 {
-	struct world *w = world_new();
-	struct peer p;
+	struct peer *p = *arg;
 	struct racer r[4];
 
-	peer_connect(w, &p, "a");
 	for (int round = 0; round < 100; round++) {
-		struct stateid *sid = make(&p, STATEID_DELEG_DIR, true);
+		struct stateid *sid = make(p, STATEID_DELEG_DIR, true);
 
 		for (int i = 0; i < 4; i++) {
 			r[i] = (struct racer){
-				.peer = &p, .sid = sid, .what = round + i};
+				.peer = p, .sid = sid, .what = round + i};
 			pthread_create(
 				&r[i].thread, NULL, remove_revoke_look, &r[i]);
 		}
@@ -379,28 +352,27 @@ static void test_race(void **arg)
 			pthread_join(r[i].thread, NULL);
 		stateid_remove(sid);
 		stateid_put(sid);
-		assert_int_equal(p.client->dir_delegs, 0);
-		assert_int_equal(p.client->revoked, 0);
+		assert_int_equal(p->client->dir_delegs, 0);
+		assert_int_equal(p->client->revoked, 0);
 	}
-	peer_drop(&p);
-	world_free(w);
 }
 
 int main(void)
 {
+#define TEST(f) cmocka_unit_test_setup_teardown(f, peer_setup, peer_teardown)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_policy_seqid),
 		cmocka_unit_test(test_policy_use),
 		cmocka_unit_test(test_policy_full),
 		cmocka_unit_test(test_special),
-		cmocka_unit_test(test_lookup),
-		cmocka_unit_test(test_others_are_unique),
-		cmocka_unit_test(test_seqid_skips_zero),
-		cmocka_unit_test(test_revoke),
-		cmocka_unit_test(test_revoke_without_stub),
-		cmocka_unit_test(test_counts),
-		cmocka_unit_test(test_insert_after_end),
-		cmocka_unit_test(test_race),
+		TEST(test_lookup),
+		TEST(test_others_are_unique),
+		TEST(test_seqid_skips_zero),
+		TEST(test_revoke),
+		TEST(test_revoke_without_stub),
+		TEST(test_counts),
+		TEST(test_insert_after_end),
+		TEST(test_race),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -208,6 +208,25 @@ void peer_drop(struct peer *p)
 	client_put(p->client);
 }
 
+int peer_setup(void **arg)
+{
+	struct peer *p = malloc(sizeof(*p));
+
+	peer_connect(world_new(), p, "a");
+	*arg = p;
+	return 0;
+}
+
+int peer_teardown(void **arg)
+{
+	struct peer *p = *arg;
+
+	peer_drop(p);
+	world_free(p->w);
+	free(p);
+	return 0;
+}
+
 nfsstat4 call_begin(struct peer *p, uint32_t slot, uint32_t seqid,
 	uint64_t digest, struct call *ret)
 {

@@ -81,6 +81,10 @@ struct peer {
 void peer_connect(struct world *w, struct peer *p, const char *owner);
 void peer_drop(struct peer *p);
 
+/* cmocka: a client "a" of a fresh world, for each test in *@arg. */
+int peer_setup(void **arg);
+int peer_teardown(void **arg);
+
 /* A call on a slot, to its end or only to its begin. */
 struct call {
 	struct session *session;
