@@ -161,14 +161,20 @@ static void test_no_sample_for_a_refusal(void **state)
 	stage_fini(&st);
 }
 
+/* Directories of more than @max entries are too large to remember. */
+static void init_small(struct stage *st, uint32_t max)
+{
+	stage_prepare(st);
+	st->w.config.told_max_entries = max;
+	stage_start(st);
+}
+
 static void test_too_large_or_failing_is_granted_without(void **state)
 {
 	struct content content = {.names = {"a", "b", "c"}};
 	struct stage st;
 
-	stage_prepare(&st);
-	st.w.config.told_max_entries = 2;
-	stage_start(&st);
+	init_small(&st, 2);
 	struct client *a = stage_client(&st, "a");
 	struct deleg *d = ask(a, ASK_ALL, true, &content);
 
@@ -191,9 +197,7 @@ static void test_a_set_that_grew_too_large_is_dropped(void **state)
 	struct content content = {.names = {"a", "b", "c", "d"}};
 	struct stage st;
 
-	stage_prepare(&st);
-	st.w.config.told_max_entries = 4;
-	stage_start(&st);
+	init_small(&st, 4);
 	struct client *a = stage_client(&st, "a");
 	struct client *b = stage_client(&st, "b");
 	struct deleg *d = ask(a, ASK_ALL, true, &content);
@@ -384,9 +388,7 @@ static void dd23_a_new_sample_hides_nothing_from_others(void **state)
 	struct content content = {.names = {"a", "b", "c"}};
 	struct stage st;
 
-	stage_prepare(&st);
-	st.w.config.told_max_entries = 2;
-	stage_start(&st);
+	init_small(&st, 2);
 	struct client *a = stage_client(&st, "a");
 	struct client *b = stage_client(&st, "b");
 	struct deleg *d = ask(a, ASK_ALL, true, &content);

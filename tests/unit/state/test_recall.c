@@ -27,6 +27,22 @@ static void begin(struct one *t, uint32_t ask)
 	stateid_to_wire(&t->d->sid, &t->wire);
 }
 
+/* Its holder hears of no change; the recall waits for its sender. */
+static void begin_recalled(struct one *t)
+{
+	begin(t, ASK_NOTHING);
+	recall_start(t->d, RECALL_ADMIN);
+}
+
+/* Its sender was asked to send one event, and has not begun to. */
+static struct deleg *begin_notified(struct one *t)
+{
+	begin(t, ASK_ADD);
+	stage_change(&t->st, t->other, 1, CHANGE_ADD_ENTRY, "x");
+	stage_pass(&t->st, 50);
+	return stage_pop_notify(&t->st);
+}
+
 static void end(struct one *t)
 {
 	deleg_put(t->d);
@@ -116,8 +132,7 @@ static void dd14_revoked_after_a_lease(void **state)
 {
 	struct one t;
 
-	begin(&t, ASK_NOTHING);
-	recall_start(t.d, RECALL_ADMIN);
+	begin_recalled(&t);
 	answer(&t, RECALL_SENT);
 	pass_alive(&t, STAGE_LEASE_MS - 1);
 	assert_int_equal(t.d->state, DELEG_RECALLED);
@@ -155,8 +170,7 @@ static void test_sent_again_until_it_arrives(void **state)
 	static const enum recall_result again[] = {RECALL_RETRY, RECALL_FAILED};
 	struct one t;
 
-	begin(&t, ASK_NOTHING);
-	recall_start(t.d, RECALL_ADMIN);
+	begin_recalled(&t);
 	for (int i = 0; i < 10; i++) {
 		answer(&t, again[i & 1]);
 		pass_alive(&t, 1000);
@@ -178,8 +192,7 @@ static void dd24_never_answered_is_revoked_too(void **state)
 {
 	struct one t;
 
-	begin(&t, ASK_NOTHING);
-	recall_start(t.d, RECALL_ADMIN);
+	begin_recalled(&t);
 	pass_alive(&t, STAGE_LEASE_MS + 2000);
 	assert_int_equal(t.d->state, DELEG_REVOKED);
 	answer(&t, RECALL_RETRY); /* late, and means nothing */
@@ -192,8 +205,7 @@ static void dd24_unknown_is_a_race_while_fresh(void **state)
 {
 	struct one t;
 
-	begin(&t, ASK_NOTHING);
-	recall_start(t.d, RECALL_ADMIN);
+	begin_recalled(&t);
 	answer(&t, RECALL_UNKNOWN);
 	assert_int_equal(t.d->state, DELEG_RECALLED);
 	pass_alive(&t, 3000);
@@ -213,8 +225,7 @@ static void dd24_unknown_when_it_was_revoked(void **state)
 {
 	struct one t;
 
-	begin(&t, ASK_NOTHING);
-	recall_start(t.d, RECALL_ADMIN);
+	begin_recalled(&t);
 	pass_alive(&t, STAGE_LEASE_MS + 2000);
 	assert_int_equal(t.c->revoked, 1);
 	stage_use_slot(&t.st, t.c);
@@ -229,8 +240,7 @@ static void dd24_returned_before_the_answer(void **state)
 {
 	struct one t;
 
-	begin(&t, ASK_NOTHING);
-	recall_start(t.d, RECALL_ADMIN);
+	begin_recalled(&t);
 	assert_int_equal(deleg_return(&t.d->sid, &t.id, true), NFS4_OK);
 	answer(&t, RECALL_UNKNOWN);
 	assert_int_equal(t.d->state, DELEG_RETURNED);
@@ -241,12 +251,8 @@ static void dd20_follows_the_notification_in_flight(void **state)
 {
 	struct one t;
 	struct dir_event *e;
-	struct deleg *d;
+	struct deleg *d = begin_notified(&t);
 
-	begin(&t, ASK_ADD);
-	stage_change(&t.st, t.other, 1, CHANGE_ADD_ENTRY, "x");
-	stage_pass(&t.st, 50);
-	d = stage_pop_notify(&t.st);
 	assert_int_equal(batch_take(d, &e, 1), 1);
 	dir_event_put(e);
 	recall_start(d, RECALL_ADMIN);
@@ -273,12 +279,8 @@ static void test_held_recall_of_an_empty_batch(void **state)
 {
 	struct one t;
 	struct dir_event *e;
-	struct deleg *d;
+	struct deleg *d = begin_notified(&t);
 
-	begin(&t, ASK_ADD);
-	stage_change(&t.st, t.other, 1, CHANGE_ADD_ENTRY, "x");
-	stage_pass(&t.st, 50);
-	d = stage_pop_notify(&t.st);
 	recall_start(d, RECALL_OVERFLOW);
 	answer(&t, RECALL_SENT); /* nothing was in flight yet */
 	assert_int_equal(batch_take(d, &e, 1), 0);
