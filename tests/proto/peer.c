@@ -74,13 +74,16 @@ void peer_init(struct peer *p, struct nfs_server *server, const char *owner)
 	peer_join(p, owner);
 }
 
-void peer_join(struct peer *p, const char *owner)
+void peer_start(struct peer *p, const char *owner, uint32_t flags)
 {
 	p->owner = owner;
 	assert_int_equal(peer_exchange_id(p, 0), NFS4_OK);
-	assert_int_equal(
-		peer_create_session(p, CREATE_SESSION4_FLAG_CONN_BACK_CHAN),
-		NFS4_OK);
+	assert_int_equal(peer_create_session(p, flags), NFS4_OK);
+}
+
+void peer_join(struct peer *p, const char *owner)
+{
+	peer_start(p, owner, CREATE_SESSION4_FLAG_CONN_BACK_CHAN);
 	assert_int_equal(peer_reclaim_complete(p), NFS4_OK);
 }
 

@@ -94,7 +94,10 @@ struct peer {
 /* A connection of @server's; no session. */
 void peer_connect(struct peer *p, struct nfs_server *server);
 
-/* EXCHANGE_ID, CREATE_SESSION, RECLAIM_COMPLETE as @owner. */
+/* EXCHANGE_ID and CREATE_SESSION (@flags) as @owner. */
+void peer_start(struct peer *p, const char *owner, uint32_t flags);
+
+/* The same with a back channel, and RECLAIM_COMPLETE. */
 void peer_join(struct peer *p, const char *owner);
 
 /* peer_connect() and peer_join(). */

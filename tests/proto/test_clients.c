@@ -135,9 +135,7 @@ static void create_session_is_replayed(void **state)
 	sessionid4 first;
 
 	peer_connect(&p, r->server);
-	p.owner = "a";
-	assert_int_equal(peer_exchange_id(&p, 0), NFS4_OK);
-	assert_int_equal(peer_create_session(&p, 0), NFS4_OK);
+	peer_start(&p, "a", 0);
 	memcpy(first, p.session, sizeof(first));
 	p.create_seqid--;
 	assert_int_equal(peer_create_session(&p, 0), NFS4_OK);
@@ -158,9 +156,7 @@ static void reclaims_are_complete_once(void **state)
 	struct peer p;
 
 	peer_connect(&p, r->server);
-	p.owner = "a";
-	assert_int_equal(peer_exchange_id(&p, 0), NFS4_OK);
-	assert_int_equal(peer_create_session(&p, 0), NFS4_OK);
+	peer_start(&p, "a", 0);
 	/* No new state before. */
 	peer_begin(&p);
 	ask_root(&p);
@@ -179,9 +175,7 @@ static void reclaims_are_refused(void **state)
 	OPEN4args *args;
 
 	peer_connect(&p, r->server);
-	p.owner = "a";
-	assert_int_equal(peer_exchange_id(&p, 0), NFS4_OK);
-	assert_int_equal(peer_create_session(&p, 0), NFS4_OK);
+	peer_start(&p, "a", 0);
 	peer_begin(&p);
 	ask_root(&p);
 	args = ask_open_fh(&p, OPEN4_SHARE_ACCESS_READ);

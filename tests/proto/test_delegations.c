@@ -135,9 +135,7 @@ static void dd12_without_a_back_channel_there_is_none(void **state)
 
 	begin(&s, state, 0);
 	peer_connect(&p, s.r->server);
-	p.owner = "mute";
-	assert_int_equal(peer_exchange_id(&p, 0), NFS4_OK);
-	assert_int_equal(peer_create_session(&p, 0), NFS4_OK);
+	peer_start(&p, "mute", 0);
 	assert_int_equal(peer_reclaim_complete(&p), NFS4_OK);
 	peer_begin(&p);
 	ask_fh(&p, &s.dir);

@@ -180,11 +180,8 @@ static void dd01_unclaimed_state_refuses_without_an_error(void **state)
 
 	begin(&t, state);
 	peer_connect(&p, t.r->server);
-	p.owner = "has not reclaimed";
-	assert_int_equal(peer_exchange_id(&p, 0), NFS4_OK);
-	assert_int_equal(
-		peer_create_session(&p, CREATE_SESSION4_FLAG_CONN_BACK_CHAN),
-		NFS4_OK);
+	peer_start(
+		&p, "has not reclaimed", CREATE_SESSION4_FLAG_CONN_BACK_CHAN);
 	for (int i = 0; i < 3; i++) {
 		assert_false(ask_once(&p, "a", ENTRIES));
 		peer_serve(&p, SILENCE_MS);

@@ -300,9 +300,7 @@ static void unknown_operations_are_illegal(void **state)
 	/* 4.2's are illegal in 4.1. */
 	peer_connect(&p, r->server);
 	p.minor = 1;
-	p.owner = "b";
-	assert_int_equal(peer_exchange_id(&p, 0), NFS4_OK);
-	assert_int_equal(peer_create_session(&p, 0), NFS4_OK);
+	peer_start(&p, "b", 0);
 	peer_begin(&p);
 	ask_root(&p);
 	peer_add(&p, OP_SEEK);
@@ -347,10 +345,8 @@ static void small_session(
 	struct peer *p, struct rig *r, const channel_attrs4 *fore)
 {
 	peer_connect(p, r->server);
-	p->owner = "small";
 	p->fore = *fore;
-	assert_int_equal(peer_exchange_id(p, 0), NFS4_OK);
-	assert_int_equal(peer_create_session(p, 0), NFS4_OK);
+	peer_start(p, "small", 0);
 	assert_int_equal(peer_reclaim_complete(p), NFS4_OK);
 }
 
@@ -514,10 +510,8 @@ static void the_smallest_session(void **state)
 	struct peer p;
 
 	peer_connect(&p, r->server);
-	p.owner = "small";
 	p.fore = least;
-	assert_int_equal(peer_exchange_id(&p, 0), NFS4_OK);
-	assert_int_equal(peer_create_session(&p, 0), NFS4_OK);
+	peer_start(&p, "small", 0);
 	peer_begin(&p);
 	assert_int_equal(peer_call(&p), NFS4_OK);
 	assert_int_equal(peer_resend(&p), NFS4_OK);
