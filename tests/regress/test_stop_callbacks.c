@@ -27,23 +27,41 @@ static void create_in(struct peer *p, const char *dir, nfsstat4 status)
 	assert_int_equal(peer_call(p), status);
 }
 
+/* A server with two clients; peers outlive it. */
+struct scene {
+	struct rig r;
+	struct peer holder, other;
+};
+
+/* The callback about a change waits to be sent again. */
+static void begin_delayed(struct scene *s, uint32_t bits)
+{
+	struct peer *p = &s->holder;
+
+	rig_init(&s->r, NULL);
+	rig_make(&s->r, "dir", OBJECT_DIR, 0777);
+	peer_init(p, s->r.server, "holder");
+	peer_init(&s->other, s->r.server, "other");
+	take_dir_delegation(p, "dir", bits);
+	p->cb_seq_status = NFS4ERR_DELAY;
+	create_in(&s->other, "dir", bits ? NFS4_OK : NFS4ERR_DELAY);
+	peer_serve_until(p, bits ? &p->notifies : &p->recalls, 1);
+	peer_settle(p);
+}
+
+static void end(struct scene *s)
+{
+	rig_fini(&s->r);
+	peer_fini(&s->holder);
+	peer_fini(&s->other);
+}
+
 static void stop_while_it_is_to_be_sent_again(uint32_t bits)
 {
-	struct peer holder, other;
-	struct rig r;
+	struct scene s;
 
-	rig_init(&r, NULL);
-	rig_make(&r, "dir", OBJECT_DIR, 0777);
-	peer_init(&holder, r.server, "holder");
-	peer_init(&other, r.server, "other");
-	take_dir_delegation(&holder, "dir", bits);
-	holder.cb_seq_status = NFS4ERR_DELAY;
-	create_in(&other, "dir", bits ? NFS4_OK : NFS4ERR_DELAY);
-	peer_serve_until(&holder, bits ? &holder.notifies : &holder.recalls, 1);
-	peer_settle(&holder);
-	rig_fini(&r);
-	peer_fini(&holder);
-	peer_fini(&other);
+	begin_delayed(&s, bits);
+	end(&s);
 }
 
 static void a_notification_that_was_delayed(void **state)
@@ -59,60 +77,42 @@ static void a_recall_that_was_delayed(void **state)
 /* It is sent again when the time has come. */
 static void a_delay_ends(void **state)
 {
-	struct peer holder, other;
-	struct rig r;
+	struct scene s;
 
-	rig_init(&r, NULL);
-	rig_make(&r, "dir", OBJECT_DIR, 0777);
-	peer_init(&holder, r.server, "holder");
-	peer_init(&other, r.server, "other");
-	take_dir_delegation(&holder, "dir", ADD);
-	holder.cb_seq_status = NFS4ERR_DELAY;
-	create_in(&other, "dir", NFS4_OK);
-	peer_serve_until(&holder, &holder.notifies, 1);
-	peer_settle(&holder);
-	holder.cb_seq_status = NFS4_OK;
-	while (holder.notifies == 1) {
-		rig_advance(&r, 100);
-		peer_serve(&holder, 5);
+	begin_delayed(&s, ADD);
+	s.holder.cb_seq_status = NFS4_OK;
+	while (s.holder.notifies == 1) {
+		rig_advance(&s.r, 100);
+		peer_serve(&s.holder, 5);
 	}
-	peer_fini(&holder);
-	peer_fini(&other);
-	rig_fini(&r);
+	end(&s);
 }
 
 static void callbacks_without_a_slot(void **state)
 {
-	struct peer holder, other;
-	struct rig r;
+	struct scene s;
+	struct peer *p = &s.holder;
 
-	rig_init(&r, NULL);
-	rig_make(&r, "one", OBJECT_DIR, 0777);
-	rig_make(&r, "two", OBJECT_DIR, 0777);
-	rig_make(&r, "three", OBJECT_DIR, 0777);
-	peer_connect(&holder, r.server);
-	holder.owner = "holder";
-	holder.back = (channel_attrs4){.ca_maxrequestsize = 8192,
+	rig_init(&s.r, NULL);
+	rig_make(&s.r, "one", OBJECT_DIR, 0777);
+	rig_make(&s.r, "two", OBJECT_DIR, 0777);
+	rig_make(&s.r, "three", OBJECT_DIR, 0777);
+	peer_connect(p, s.r.server);
+	p->back = (channel_attrs4){.ca_maxrequestsize = 8192,
 		.ca_maxresponsesize = 4096,
 		.ca_maxoperations = 2,
 		.ca_maxrequests = 1};
-	assert_int_equal(peer_exchange_id(&holder, 0), NFS4_OK);
-	assert_int_equal(peer_create_session(
-				 &holder, CREATE_SESSION4_FLAG_CONN_BACK_CHAN),
-		NFS4_OK);
-	assert_int_equal(peer_reclaim_complete(&holder), NFS4_OK);
-	peer_init(&other, r.server, "other");
-	take_dir_delegation(&holder, "one", ADD);
-	take_dir_delegation(&holder, "two", ADD);
-	take_dir_delegation(&holder, "three", 0);
-	holder.cb = PEER_CB_HOLD;
-	create_in(&other, "one", NFS4_OK);
-	create_in(&other, "two", NFS4_OK);
-	create_in(&other, "three", NFS4ERR_DELAY);
-	peer_serve(&holder, 20);
-	rig_fini(&r);
-	peer_fini(&holder);
-	peer_fini(&other);
+	peer_join(p, "holder");
+	peer_init(&s.other, s.r.server, "other");
+	take_dir_delegation(p, "one", ADD);
+	take_dir_delegation(p, "two", ADD);
+	take_dir_delegation(p, "three", 0);
+	p->cb = PEER_CB_HOLD;
+	create_in(&s.other, "one", NFS4_OK);
+	create_in(&s.other, "two", NFS4_OK);
+	create_in(&s.other, "three", NFS4ERR_DELAY);
+	peer_serve(p, 20);
+	end(&s);
 }
 
 /* ---- a timer's thread that is slow ---- */
@@ -151,29 +151,18 @@ static void *run_timer(void *arg)
 static void while_the_timer_hands_it_over(void **state)
 {
 	const struct timespec pause = {.tv_nsec = 1000000};
-	struct peer holder, other;
 	pthread_t timer;
-	struct rig r;
+	struct scene s;
 
-	rig_init(&r, NULL);
-	rig_make(&r, "dir", OBJECT_DIR, 0777);
-	peer_init(&holder, r.server, "holder");
-	peer_init(&other, r.server, "other");
-	take_dir_delegation(&holder, "dir", ADD);
-	holder.cb_seq_status = NFS4ERR_DELAY;
-	create_in(&other, "dir", NFS4_OK);
-	peer_serve_until(&holder, &holder.notifies, 1);
-	peer_settle(&holder);
-	pthread_create(&timer, NULL, run_timer, &r);
+	begin_delayed(&s, ADD);
+	pthread_create(&timer, NULL, run_timer, &s.r);
 	while (!held)
 		nanosleep(&pause, NULL);
-	nfs_server_stop(r.server);
-	r.server = NULL;
+	nfs_server_stop(s.r.server);
+	s.r.server = NULL;
 	stopped = true;
 	pthread_join(timer, NULL);
-	rig_fini(&r);
-	peer_fini(&holder);
-	peer_fini(&other);
+	end(&s);
 }
 
 int main(void)
