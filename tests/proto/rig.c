@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "peer.h"
 #include "testutil.h"
 
 /* More than the stall timer would start: a fake clock does not fire it. */
@@ -107,6 +108,34 @@ int rig_teardown(void **state)
 {
 	rig_fini(*state);
 	free(*state);
+	return 0;
+}
+
+/* A rig with one client. */
+struct joined {
+	struct peer peer; /* first: it is what the test gets */
+	void *rig;
+};
+
+int rig_setup_peer(void **state)
+{
+	struct joined *j = calloc(1, sizeof(*j));
+	struct rig *r;
+
+	rig_setup(&j->rig);
+	r = j->rig;
+	peer_init(&j->peer, r->server, "a");
+	*state = j;
+	return 0;
+}
+
+int rig_teardown_peer(void **state)
+{
+	struct joined *j = *state;
+
+	peer_fini(&j->peer);
+	rig_teardown(&j->rig);
+	free(j);
 	return 0;
 }
 

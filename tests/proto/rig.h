@@ -53,6 +53,10 @@ void rig_restart(struct rig *r);
 int rig_setup(void **state);
 int rig_teardown(void **state);
 
+/* The same with a client "a" of it, which is in *@state. */
+int rig_setup_peer(void **state);
+int rig_teardown_peer(void **state);
+
 /* Time passes; timers that are due fire. */
 void rig_advance(struct rig *r, uint64_t ms);
 

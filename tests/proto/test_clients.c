@@ -32,18 +32,15 @@ static nfsstat4 renew(struct peer *p)
 
 static void the_same_owner_is_the_same_client(void **state)
 {
-	struct rig *r = *state;
-	struct peer p;
+	struct peer *p = *state;
 	clientid4 id;
 
-	peer_init(&p, r->server, "a");
-	id = p.clientid;
-	assert_int_equal(peer_exchange_id(&p, 0), NFS4_OK);
-	assert_int_equal(p.clientid, id);
-	assert_true(peer_last(&p)->opexchange_id.eir_resok4.eir_flags &
+	id = p->clientid;
+	assert_int_equal(peer_exchange_id(p, 0), NFS4_OK);
+	assert_int_equal(p->clientid, id);
+	assert_true(peer_last(p)->opexchange_id.eir_resok4.eir_flags &
 		EXCHGID4_FLAG_CONFIRMED_R);
-	assert_int_equal(renew(&p), NFS4_OK);
-	peer_fini(&p);
+	assert_int_equal(renew(p), NFS4_OK);
 }
 
 static void a_restarted_client_loses_its_state(void **state)
@@ -188,65 +185,56 @@ static void reclaims_are_refused(void **state)
 
 static void a_destroyed_session_is_bad(void **state)
 {
-	struct rig *r = *state;
-	struct peer p;
+	struct peer *p = *state;
 
-	peer_init(&p, r->server, "a");
-	assert_int_equal(peer_destroy_session(&p), NFS4_OK);
-	assert_int_equal(peer_destroy_session(&p), NFS4ERR_BADSESSION);
-	assert_int_equal(renew(&p), NFS4ERR_BADSESSION);
-	peer_fini(&p);
+	assert_int_equal(peer_destroy_session(p), NFS4_OK);
+	assert_int_equal(peer_destroy_session(p), NFS4ERR_BADSESSION);
+	assert_int_equal(renew(p), NFS4ERR_BADSESSION);
 }
 
 /* Only on a connection of its own (18.37.3); and last in a compound. */
 static void who_may_destroy_a_session(void **state)
 {
-	struct rig *r = *state;
-	struct peer p;
+	struct peer *p = *state;
 	nfs_argop4 *arg;
 
-	peer_init(&p, r->server, "a");
-	peer_begin(&p);
-	arg = peer_add(&p, OP_DESTROY_SESSION);
-	memcpy(arg->opdestroy_session.dsa_sessionid, p.session,
+	peer_begin(p);
+	arg = peer_add(p, OP_DESTROY_SESSION);
+	memcpy(arg->opdestroy_session.dsa_sessionid, p->session,
 		NFS4_SESSIONID_SIZE);
-	ask_root(&p);
-	assert_int_equal(peer_call(&p), NFS4ERR_NOT_ONLY_OP);
-	peer_reconnect(&p);
+	ask_root(p);
+	assert_int_equal(peer_call(p), NFS4ERR_NOT_ONLY_OP);
+	peer_reconnect(p);
 	assert_int_equal(
-		peer_destroy_session(&p), NFS4ERR_CONN_NOT_BOUND_TO_SESSION);
-	assert_int_equal(renew(&p), NFS4_OK); /* binds */
-	peer_begin(&p);
-	arg = peer_add(&p, OP_DESTROY_SESSION);
-	memcpy(arg->opdestroy_session.dsa_sessionid, p.session,
+		peer_destroy_session(p), NFS4ERR_CONN_NOT_BOUND_TO_SESSION);
+	assert_int_equal(renew(p), NFS4_OK); /* binds */
+	peer_begin(p);
+	arg = peer_add(p, OP_DESTROY_SESSION);
+	memcpy(arg->opdestroy_session.dsa_sessionid, p->session,
 		NFS4_SESSIONID_SIZE);
-	assert_int_equal(peer_call(&p), NFS4_OK);
-	assert_int_equal(renew(&p), NFS4ERR_BADSESSION);
-	peer_fini(&p);
+	assert_int_equal(peer_call(p), NFS4_OK);
+	assert_int_equal(renew(p), NFS4ERR_BADSESSION);
 }
 
 static void a_client_with_something_left_is_busy(void **state)
 {
-	struct rig *r = *state;
-	struct peer p;
+	struct peer *p = *state;
 	stateid4 sid;
 	struct handle fh;
 
-	peer_init(&p, r->server, "a");
-	sid = open_file(&p, "file", &fh);
-	assert_int_equal(peer_destroy_clientid(&p), NFS4ERR_CLIENTID_BUSY);
-	assert_int_equal(peer_destroy_session(&p), NFS4_OK);
-	assert_int_equal(peer_destroy_clientid(&p), NFS4ERR_CLIENTID_BUSY);
+	sid = open_file(p, "file", &fh);
+	assert_int_equal(peer_destroy_clientid(p), NFS4ERR_CLIENTID_BUSY);
+	assert_int_equal(peer_destroy_session(p), NFS4_OK);
+	assert_int_equal(peer_destroy_clientid(p), NFS4ERR_CLIENTID_BUSY);
 	/* It lost nothing by that. */
-	assert_int_equal(peer_create_session(&p, 0), NFS4_OK);
-	peer_begin(&p);
-	ask_fh(&p, &fh);
-	ask_close(&p, &sid);
-	assert_int_equal(peer_call(&p), NFS4_OK);
-	assert_int_equal(peer_destroy_session(&p), NFS4_OK);
-	assert_int_equal(peer_destroy_clientid(&p), NFS4_OK);
-	assert_int_equal(peer_destroy_clientid(&p), NFS4ERR_STALE_CLIENTID);
-	peer_fini(&p);
+	assert_int_equal(peer_create_session(p, 0), NFS4_OK);
+	peer_begin(p);
+	ask_fh(p, &fh);
+	ask_close(p, &sid);
+	assert_int_equal(peer_call(p), NFS4_OK);
+	assert_int_equal(peer_destroy_session(p), NFS4_OK);
+	assert_int_equal(peer_destroy_clientid(p), NFS4_OK);
+	assert_int_equal(peer_destroy_clientid(p), NFS4ERR_STALE_CLIENTID);
 }
 
 static void an_expired_client_without_state_is_gone(void **state)
@@ -322,54 +310,50 @@ static void a_courtesy_client_is_in_nobodys_way(void **state)
 
 static void connections_are_bound_as_asked(void **state)
 {
-	struct rig *r = *state;
-	struct peer p;
+	struct peer *p = *state;
 
-	peer_init(&p, r->server, "a");
-	assert_int_equal(peer_status_flags(&p), 0);
-	peer_reconnect(&p);
+	assert_int_equal(peer_status_flags(p), 0);
+	peer_reconnect(p);
 	/* The new one is bound to the fore channel by SEQUENCE. */
 	for (int i = 0;
-		i < 1000 && !(peer_status_flags(&p) & SEQ4_STATUS_CB_PATH_DOWN);
+		i < 1000 && !(peer_status_flags(p) & SEQ4_STATUS_CB_PATH_DOWN);
 		i++)
 		;
-	assert_true(peer_status_flags(&p) & SEQ4_STATUS_CB_PATH_DOWN);
-	assert_int_equal(bind_conn(&p, CDFC4_FORE_OR_BOTH), NFS4_OK);
+	assert_true(peer_status_flags(p) & SEQ4_STATUS_CB_PATH_DOWN);
+	assert_int_equal(bind_conn(p, CDFC4_FORE_OR_BOTH), NFS4_OK);
 	assert_int_equal(
-		peer_last(&p)->opbind_conn_to_session.bctsr_resok4.bctsr_dir,
+		peer_last(p)->opbind_conn_to_session.bctsr_resok4.bctsr_dir,
 		CDFS4_BOTH);
-	assert_int_equal(peer_status_flags(&p), 0);
-	assert_int_equal(bind_conn(&p, CDFC4_BACK), NFS4ERR_INVAL);
-	p.session[1] ^= 1;
-	assert_int_equal(bind_conn(&p, CDFC4_FORE), NFS4ERR_BADSESSION);
-	peer_fini(&p);
+	assert_int_equal(peer_status_flags(p), 0);
+	assert_int_equal(bind_conn(p, CDFC4_BACK), NFS4ERR_INVAL);
+	p->session[1] ^= 1;
+	assert_int_equal(bind_conn(p, CDFC4_FORE), NFS4ERR_BADSESSION);
 }
 
 static void the_back_channel_is_reset(void **state)
 {
 	static callback_sec_parms4 sec[2] = {
 		{.cb_secflavor = AUTH_NONE}, {.cb_secflavor = 6}};
-	struct rig *r = *state;
-	struct peer p;
+	struct peer *p = *state;
 	BACKCHANNEL_CTL4args *args;
 
-	peer_init(&p, r->server, "a");
-	peer_begin(&p);
-	args = &peer_add(&p, OP_BACKCHANNEL_CTL)->opbackchannel_ctl;
+	peer_begin(p);
+	args = &peer_add(p, OP_BACKCHANNEL_CTL)->opbackchannel_ctl;
 	args->bca_cb_program = 0x40000000;
 	args->bca_sec_parms.count = 1;
 	args->bca_sec_parms.items = sec;
-	assert_int_equal(peer_call(&p), NFS4_OK);
-	assert_int_equal(make_dir(&p, "dir"), NFS4_OK);
-	take_dir_delegation(&p, "dir", 0);
-	peer_fini(&p);
+	assert_int_equal(peer_call(p), NFS4_OK);
+	assert_int_equal(make_dir(p, "dir"), NFS4_OK);
+	take_dir_delegation(p, "dir", 0);
 }
 
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, rig_setup, rig_teardown)
+#define PEER_TEST(f) \
+	cmocka_unit_test_setup_teardown(f, rig_setup_peer, rig_teardown_peer)
 	const struct CMUnitTest tests[] = {
-		TEST(the_same_owner_is_the_same_client),
+		PEER_TEST(the_same_owner_is_the_same_client),
 		TEST(a_restarted_client_loses_its_state),
 		TEST(another_principal_cannot_take_an_owner),
 		TEST(updates_need_a_confirmed_record),
@@ -377,14 +361,14 @@ int main(void)
 		TEST(create_session_is_replayed),
 		TEST(reclaims_are_complete_once),
 		TEST(reclaims_are_refused),
-		TEST(a_destroyed_session_is_bad),
-		TEST(who_may_destroy_a_session),
-		TEST(a_client_with_something_left_is_busy),
+		PEER_TEST(a_destroyed_session_is_bad),
+		PEER_TEST(who_may_destroy_a_session),
+		PEER_TEST(a_client_with_something_left_is_busy),
 		TEST(an_expired_client_without_state_is_gone),
 		TEST(a_courtesy_client_comes_back),
 		TEST(a_courtesy_client_is_in_nobodys_way),
-		TEST(connections_are_bound_as_asked),
-		TEST(the_back_channel_is_reset),
+		PEER_TEST(connections_are_bound_as_asked),
+		PEER_TEST(the_back_channel_is_reset),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -28,215 +28,180 @@ static void a_lone_sequence_renews(void **state)
 
 static void a_replay_runs_nothing_twice(void **state)
 {
-	struct rig *r = *state;
-	struct peer p;
+	struct peer *p = *state;
 	uint8_t first[512];
 	size_t size;
 
-	peer_init(&p, r->server, "a");
-	peer_begin(&p);
-	p.cachethis = true;
-	ask_root(&p);
-	ask_create(&p, "dir", NF4DIR);
-	assert_int_equal(peer_call(&p), NFS4_OK);
-	size = p.reply_size - p.results_at;
-	memcpy(first, p.reply + p.results_at, size);
-	assert_int_equal(peer_resend(&p), NFS4_OK);
-	assert_int_equal(p.reply_size - p.results_at, size);
-	assert_memory_equal(p.reply + p.results_at, first, size);
+	peer_begin(p);
+	p->cachethis = true;
+	ask_root(p);
+	ask_create(p, "dir", NF4DIR);
+	assert_int_equal(peer_call(p), NFS4_OK);
+	size = p->reply_size - p->results_at;
+	memcpy(first, p->reply + p->results_at, size);
+	assert_int_equal(peer_resend(p), NFS4_OK);
+	assert_int_equal(p->reply_size - p->results_at, size);
+	assert_memory_equal(p->reply + p->results_at, first, size);
 	/* As a new request it is another matter. */
-	assert_int_equal(peer_call(&p), NFS4ERR_EXIST);
-	peer_fini(&p);
+	assert_int_equal(peer_call(p), NFS4ERR_EXIST);
 }
 
 static void a_replay_works_on_another_connection(void **state)
 {
-	struct rig *r = *state;
-	struct peer p;
+	struct peer *p = *state;
 
-	peer_init(&p, r->server, "a");
-	peer_begin(&p);
-	p.cachethis = true;
-	ask_root(&p);
-	ask_create(&p, "dir", NF4DIR);
-	assert_int_equal(peer_call(&p), NFS4_OK);
-	peer_reconnect(&p);
-	assert_int_equal(peer_resend(&p), NFS4_OK);
-	peer_fini(&p);
+	peer_begin(p);
+	p->cachethis = true;
+	ask_root(p);
+	ask_create(p, "dir", NF4DIR);
+	assert_int_equal(peer_call(p), NFS4_OK);
+	peer_reconnect(p);
+	assert_int_equal(peer_resend(p), NFS4_OK);
 }
 
 /* Not asked to be kept, but it must not run twice all the same. */
 static void a_change_is_kept_unasked(void **state)
 {
-	struct rig *r = *state;
-	struct peer p;
+	struct peer *p = *state;
 
-	peer_init(&p, r->server, "a");
-	assert_int_equal(make_dir(&p, "dir"), NFS4_OK);
-	assert_int_equal(peer_resend(&p), NFS4_OK);
-	assert_int_equal(p.res.resarray.count, 3);
-	peer_fini(&p);
+	assert_int_equal(make_dir(p, "dir"), NFS4_OK);
+	assert_int_equal(peer_resend(p), NFS4_OK);
+	assert_int_equal(p->res.resarray.count, 3);
 }
 
 static void an_uncached_reply_is_said_to_be_so(void **state)
 {
-	struct rig *r = *state;
-	struct peer p;
+	struct peer *p = *state;
 
-	peer_init(&p, r->server, "a");
-	peer_begin(&p);
-	ask_root(&p);
-	ask_getattr(&p, FATTR4_TYPE);
-	assert_int_equal(peer_call(&p), NFS4_OK);
-	assert_int_equal(peer_resend(&p), NFS4ERR_RETRY_UNCACHED_REP);
-	assert_int_equal(p.res.resarray.count, 2);
-	assert_int_equal(p.res.resarray.items[0].opsequence.sr_status, NFS4_OK);
-	assert_int_equal(p.res.resarray.items[1].resop, OP_PUTROOTFH);
+	peer_begin(p);
+	ask_root(p);
+	ask_getattr(p, FATTR4_TYPE);
+	assert_int_equal(peer_call(p), NFS4_OK);
+	assert_int_equal(peer_resend(p), NFS4ERR_RETRY_UNCACHED_REP);
+	assert_int_equal(p->res.resarray.count, 2);
+	assert_int_equal(
+		p->res.resarray.items[0].opsequence.sr_status, NFS4_OK);
+	assert_int_equal(p->res.resarray.items[1].resop, OP_PUTROOTFH);
 	/* The slot goes on. */
-	assert_int_equal(peer_status_flags(&p), 0);
+	assert_int_equal(peer_status_flags(p), 0);
 	/* A lone SEQUENCE can always be replayed. */
-	peer_begin(&p);
-	assert_int_equal(peer_resend(&p), NFS4_OK);
-	peer_fini(&p);
+	peer_begin(p);
+	assert_int_equal(peer_resend(p), NFS4_OK);
 }
 
 static void a_misordered_seqid_leaves_the_slot_alone(void **state)
 {
-	struct rig *r = *state;
-	struct peer p;
+	struct peer *p = *state;
 	uint32_t right;
 
-	peer_init(&p, r->server, "a");
-	right = p.seqid[0];
+	right = p->seqid[0];
 	for (int i = 2; i < 40; i += 7) {
-		p.seqid[0] = right + i;
-		peer_begin(&p);
-		assert_int_equal(peer_call(&p), NFS4ERR_SEQ_MISORDERED);
-		p.seqid[0] = right - 1 - i;
-		assert_int_equal(peer_call(&p), NFS4ERR_SEQ_MISORDERED);
+		p->seqid[0] = right + i;
+		peer_begin(p);
+		assert_int_equal(peer_call(p), NFS4ERR_SEQ_MISORDERED);
+		p->seqid[0] = right - 1 - i;
+		assert_int_equal(peer_call(p), NFS4ERR_SEQ_MISORDERED);
 	}
-	p.seqid[0] = right;
-	assert_int_equal(peer_call(&p), NFS4_OK);
-	peer_fini(&p);
+	p->seqid[0] = right;
+	assert_int_equal(peer_call(p), NFS4_OK);
 }
 
 /* A slot never used has a reply: SEQ_MISORDERED (2.10.6.1). */
 static void an_unused_slot_has_nothing_to_replay(void **state)
 {
-	struct rig *r = *state;
-	struct peer p;
+	struct peer *p = *state;
 
-	peer_init(&p, r->server, "a");
-	peer_begin(&p);
-	p.slot = 3;
-	p.seqid[3] = 0;
-	assert_int_equal(peer_call(&p), NFS4ERR_SEQ_MISORDERED);
-	p.seqid[3] = 1;
-	assert_int_equal(peer_call(&p), NFS4_OK);
-	peer_fini(&p);
+	peer_begin(p);
+	p->slot = 3;
+	p->seqid[3] = 0;
+	assert_int_equal(peer_call(p), NFS4ERR_SEQ_MISORDERED);
+	p->seqid[3] = 1;
+	assert_int_equal(peer_call(p), NFS4_OK);
 }
 
 static void a_false_retry_is_found_out(void **state)
 {
-	struct rig *r = *state;
-	struct peer p;
+	struct peer *p = *state;
 
-	peer_init(&p, r->server, "a");
-	assert_int_equal(make_dir(&p, "one"), NFS4_OK);
-	peer_begin(&p);
-	ask_root(&p);
-	ask_create(&p, "two", NF4DIR);
-	p.seqid[0]--;
-	assert_int_equal(peer_call(&p), NFS4ERR_SEQ_FALSE_RETRY);
-	p.seqid[0]++;
-	assert_int_equal(peer_call(&p), NFS4_OK);
-	peer_fini(&p);
+	assert_int_equal(make_dir(p, "one"), NFS4_OK);
+	peer_begin(p);
+	ask_root(p);
+	ask_create(p, "two", NF4DIR);
+	p->seqid[0]--;
+	assert_int_equal(peer_call(p), NFS4ERR_SEQ_FALSE_RETRY);
+	p->seqid[0]++;
+	assert_int_equal(peer_call(p), NFS4_OK);
 }
 
 static void a_retry_by_somebody_else_is_false(void **state)
 {
-	struct rig *r = *state;
-	struct peer p;
+	struct peer *p = *state;
 
-	peer_init(&p, r->server, "a");
-	assert_int_equal(make_dir(&p, "one"), NFS4_OK);
-	p.uid = 1001;
-	assert_int_equal(peer_resend(&p), NFS4ERR_SEQ_FALSE_RETRY);
-	peer_fini(&p);
+	assert_int_equal(make_dir(p, "one"), NFS4_OK);
+	p->uid = 1001;
+	assert_int_equal(peer_resend(p), NFS4ERR_SEQ_FALSE_RETRY);
 }
 
 static void slots_have_an_end(void **state)
 {
-	struct rig *r = *state;
-	struct peer p;
+	struct peer *p = *state;
 	SEQUENCE4args *seq;
 	uint8_t buf[512];
 	size_t size;
 
-	peer_init(&p, r->server, "a");
-	assert_int_equal(p.fore.ca_maxrequests, PEER_SLOTS);
-	peer_begin(&p);
-	p.slot = PEER_SLOTS - 1;
-	assert_int_equal(peer_call(&p), NFS4_OK);
+	assert_int_equal(p->fore.ca_maxrequests, PEER_SLOTS);
+	peer_begin(p);
+	p->slot = PEER_SLOTS - 1;
+	assert_int_equal(peer_call(p), NFS4_OK);
 	/* One beyond: by hand, the peer counts no such slot. */
-	peer_begin(&p);
-	p.sequenced = false;
-	seq = &p.ops[0].opsequence;
-	memcpy(seq->sa_sessionid, p.session, NFS4_SESSIONID_SIZE);
+	peer_begin(p);
+	p->sequenced = false;
+	seq = &p->ops[0].opsequence;
+	memcpy(seq->sa_sessionid, p->session, NFS4_SESSIONID_SIZE);
 	seq->sa_sequenceid = 1;
 	seq->sa_slotid = PEER_SLOTS;
-	size = peer_encode(&p, buf, sizeof(buf));
-	peer_send_record(&p, buf, size);
-	assert_int_equal(peer_finish(&p), NFS4ERR_BADSLOT);
+	size = peer_encode(p, buf, sizeof(buf));
+	peer_send_record(p, buf, size);
+	assert_int_equal(peer_finish(p), NFS4ERR_BADSLOT);
 	seq->sa_slotid = UINT32_MAX;
-	size = peer_encode(&p, buf, sizeof(buf));
-	peer_send_record(&p, buf, size);
-	assert_int_equal(peer_finish(&p), NFS4ERR_BADSLOT);
-	peer_fini(&p);
+	size = peer_encode(p, buf, sizeof(buf));
+	peer_send_record(p, buf, size);
+	assert_int_equal(peer_finish(p), NFS4ERR_BADSLOT);
 }
 
 static void an_unknown_session_is_bad(void **state)
 {
-	struct rig *r = *state;
-	struct peer p;
+	struct peer *p = *state;
 
-	peer_init(&p, r->server, "a");
-	p.session[5] ^= 1;
-	peer_begin(&p);
-	assert_int_equal(peer_call(&p), NFS4ERR_BADSESSION);
-	peer_fini(&p);
+	p->session[5] ^= 1;
+	peer_begin(p);
+	assert_int_equal(peer_call(p), NFS4ERR_BADSESSION);
 }
 
 static void a_session_keeps_its_minor_version(void **state)
 {
-	struct rig *r = *state;
-	struct peer p;
+	struct peer *p = *state;
 
-	peer_init(&p, r->server, "a");
-	p.minor = 1;
-	peer_begin(&p);
-	assert_int_not_equal(peer_call(&p), NFS4_OK);
-	p.minor = 2;
-	assert_int_equal(peer_call(&p), NFS4_OK);
-	peer_fini(&p);
+	p->minor = 1;
+	peer_begin(p);
+	assert_int_not_equal(peer_call(p), NFS4_OK);
+	p->minor = 2;
+	assert_int_equal(peer_call(p), NFS4_OK);
 }
 
 /* ---- positions ---- */
 
 static void sequence_comes_first_and_once(void **state)
 {
-	struct rig *r = *state;
-	struct peer p;
+	struct peer *p = *state;
 
-	peer_init(&p, r->server, "a");
-	peer_begin(&p);
-	peer_add(&p, OP_SEQUENCE);
-	assert_int_equal(peer_call(&p), NFS4ERR_SEQUENCE_POS);
-	peer_begin_bare(&p);
-	ask_root(&p);
-	peer_add(&p, OP_SEQUENCE);
-	assert_int_equal(peer_call(&p), NFS4ERR_OP_NOT_IN_SESSION);
-	peer_fini(&p);
+	peer_begin(p);
+	peer_add(p, OP_SEQUENCE);
+	assert_int_equal(peer_call(p), NFS4ERR_SEQUENCE_POS);
+	peer_begin_bare(p);
+	ask_root(p);
+	peer_add(p, OP_SEQUENCE);
+	assert_int_equal(peer_call(p), NFS4ERR_OP_NOT_IN_SESSION);
 }
 
 static void operations_need_a_session(void **state)
@@ -244,16 +209,13 @@ static void operations_need_a_session(void **state)
 	static const nfs_opnum4 few[] = {OP_PUTROOTFH, OP_GETATTR, OP_READ,
 		OP_RECLAIM_COMPLETE, OP_TEST_STATEID, OP_BACKCHANNEL_CTL,
 		OP_FREE_STATEID, OP_SEEK};
-	struct rig *r = *state;
-	struct peer p;
+	struct peer *p = *state;
 
-	peer_init(&p, r->server, "a");
 	for (size_t i = 0; i < sizeof(few) / sizeof(few[0]); i++) {
-		peer_begin_bare(&p);
-		peer_add(&p, few[i]);
-		assert_int_equal(peer_call(&p), NFS4ERR_OP_NOT_IN_SESSION);
+		peer_begin_bare(p);
+		peer_add(p, few[i]);
+		assert_int_equal(peer_call(p), NFS4ERR_OP_NOT_IN_SESSION);
 	}
-	peer_fini(&p);
 }
 
 static void session_makers_stand_alone(void **state)
@@ -261,26 +223,23 @@ static void session_makers_stand_alone(void **state)
 	static const nfs_opnum4 few[] = {OP_EXCHANGE_ID, OP_CREATE_SESSION,
 		OP_DESTROY_SESSION, OP_DESTROY_CLIENTID,
 		OP_BIND_CONN_TO_SESSION};
-	struct rig *r = *state;
-	struct peer p;
+	struct peer *p = *state;
 
-	peer_init(&p, r->server, "a");
 	for (size_t i = 0; i < sizeof(few) / sizeof(few[0]); i++) {
 		nfs_argop4 *arg;
 
-		peer_begin_bare(&p);
-		arg = peer_add(&p, few[i]);
+		peer_begin_bare(p);
+		arg = peer_add(p, few[i]);
 		if (few[i] == OP_BIND_CONN_TO_SESSION)
 			arg->opbind_conn_to_session.bctsa_dir = CDFC4_FORE;
-		ask_root(&p);
-		assert_int_equal(peer_call(&p), NFS4ERR_NOT_ONLY_OP);
-		assert_int_equal(p.res.resarray.count, 1);
+		ask_root(p);
+		assert_int_equal(peer_call(p), NFS4ERR_NOT_ONLY_OP);
+		assert_int_equal(p->res.resarray.count, 1);
 	}
-	peer_begin(&p);
-	peer_add(&p, OP_BIND_CONN_TO_SESSION)
-		->opbind_conn_to_session.bctsa_dir = CDFC4_FORE;
-	assert_int_equal(peer_call(&p), NFS4ERR_NOT_ONLY_OP);
-	peer_fini(&p);
+	peer_begin(p);
+	peer_add(p, OP_BIND_CONN_TO_SESSION)->opbind_conn_to_session.bctsa_dir =
+		CDFC4_FORE;
+	assert_int_equal(peer_call(p), NFS4ERR_NOT_ONLY_OP);
 }
 
 static void unknown_operations_are_illegal(void **state)
@@ -311,32 +270,26 @@ static void unknown_operations_are_illegal(void **state)
 static void a_wrong_minor_version_has_no_results(void **state)
 {
 	static const uint32_t wrong[] = {0, 3, 77, UINT32_MAX};
-	struct rig *r = *state;
-	struct peer p;
+	struct peer *p = *state;
 
-	peer_init(&p, r->server, "a");
 	for (size_t i = 0; i < 4; i++) {
-		p.minor = wrong[i];
-		peer_begin(&p);
-		peer_add(&p, OP_ILLEGAL);
-		assert_int_equal(peer_call(&p), NFS4ERR_MINOR_VERS_MISMATCH);
-		assert_int_equal(p.res.resarray.count, 0);
+		p->minor = wrong[i];
+		peer_begin(p);
+		peer_add(p, OP_ILLEGAL);
+		assert_int_equal(peer_call(p), NFS4ERR_MINOR_VERS_MISMATCH);
+		assert_int_equal(p->res.resarray.count, 0);
 	}
-	peer_fini(&p);
 }
 
 static void an_empty_compound_is_fine(void **state)
 {
-	struct rig *r = *state;
-	struct peer p;
+	struct peer *p = *state;
 
-	peer_init(&p, r->server, "a");
-	peer_begin_bare(&p);
-	p.tag = xdr_opaque_from_str("hello");
-	assert_int_equal(peer_call(&p), NFS4_OK);
-	assert_int_equal(p.res.resarray.count, 0);
-	assert_true(xdr_opaque_equal(&p.res.tag, &p.tag));
-	peer_fini(&p);
+	peer_begin_bare(p);
+	p->tag = xdr_opaque_from_str("hello");
+	assert_int_equal(peer_call(p), NFS4_OK);
+	assert_int_equal(p->res.resarray.count, 0);
+	assert_true(xdr_opaque_equal(&p->res.tag, &p->tag));
 }
 
 /* ---- sizes ---- */
@@ -564,25 +517,27 @@ static void channels_too_small_are_refused(void **state)
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, rig_setup, rig_teardown)
+#define PEER_TEST(f) \
+	cmocka_unit_test_setup_teardown(f, rig_setup_peer, rig_teardown_peer)
 	const struct CMUnitTest tests[] = {
 		TEST(a_lone_sequence_renews),
-		TEST(a_replay_runs_nothing_twice),
-		TEST(a_replay_works_on_another_connection),
-		TEST(a_change_is_kept_unasked),
-		TEST(an_uncached_reply_is_said_to_be_so),
-		TEST(a_misordered_seqid_leaves_the_slot_alone),
-		TEST(an_unused_slot_has_nothing_to_replay),
-		TEST(a_false_retry_is_found_out),
-		TEST(a_retry_by_somebody_else_is_false),
-		TEST(slots_have_an_end),
-		TEST(an_unknown_session_is_bad),
-		TEST(a_session_keeps_its_minor_version),
-		TEST(sequence_comes_first_and_once),
-		TEST(operations_need_a_session),
-		TEST(session_makers_stand_alone),
+		PEER_TEST(a_replay_runs_nothing_twice),
+		PEER_TEST(a_replay_works_on_another_connection),
+		PEER_TEST(a_change_is_kept_unasked),
+		PEER_TEST(an_uncached_reply_is_said_to_be_so),
+		PEER_TEST(a_misordered_seqid_leaves_the_slot_alone),
+		PEER_TEST(an_unused_slot_has_nothing_to_replay),
+		PEER_TEST(a_false_retry_is_found_out),
+		PEER_TEST(a_retry_by_somebody_else_is_false),
+		PEER_TEST(slots_have_an_end),
+		PEER_TEST(an_unknown_session_is_bad),
+		PEER_TEST(a_session_keeps_its_minor_version),
+		PEER_TEST(sequence_comes_first_and_once),
+		PEER_TEST(operations_need_a_session),
+		PEER_TEST(session_makers_stand_alone),
 		TEST(unknown_operations_are_illegal),
-		TEST(a_wrong_minor_version_has_no_results),
-		TEST(an_empty_compound_is_fine),
+		PEER_TEST(a_wrong_minor_version_has_no_results),
+		PEER_TEST(an_empty_compound_is_fine),
 		TEST(too_many_operations),
 		TEST(a_request_too_big),
 		TEST(a_reply_too_big),
