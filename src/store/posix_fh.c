@@ -333,23 +333,29 @@ void fh_forget(struct fh_cache *c, const struct fileid *id)
 	destroy_all(&dead);
 }
 
-void fh_close_idle(struct fh_cache *c, const struct fileid *id)
+static bool is_nameless(const struct fh *fh)
 {
-	struct list dead = LIST_INIT(dead);
+	struct stat st;
 
-	lock_acquire(&c->lock);
+	return fstat(fh->fd, &st) == 0 && st.st_nlink == 0;
+}
+
+/* By its only user: it is closed when he puts it. */
+static void uncache_idle(struct fh *fh)
+{
+	scope_lock(&fh->cache->lock);
+	if (fh->cached && fh->users == 1 && !fh_is_dirty_locked(fh))
+		uncache_locked(fh);
+}
+
+void fh_close_nameless(struct fh_cache *c, const struct fileid *id)
+{
 	for (int kind = FH_READ; kind <= FH_WRITE; kind++) {
-		struct fh *fh = fh_find_locked(c, id, kind);
+		scope_fh *fh = fh_find(c, id, kind);
 
-		if (!fh)
-			continue;
-		if (fh->users == 1 && !fh_is_dirty_locked(fh))
-			uncache_locked(fh);
-		if (release_locked(fh))
-			list_add_tail(&dead, &fh->lru);
+		if (fh && is_nameless(fh))
+			uncache_idle(fh);
 	}
-	lock_release(&c->lock);
-	destroy_all(&dead);
 }
 
 int fh_format(struct fh *fh, unsigned *ret)

@@ -118,8 +118,11 @@ void fh_put(struct fh *fh);
 /* The object is gone: close its descriptors as soon as nobody uses them. */
 void fh_forget(struct fh_cache *c, const struct fileid *id);
 
-/* Nobody has the file open: close what is unused and has nothing to sync. */
-void fh_close_idle(struct fh_cache *c, const struct fileid *id);
+/*
+ * If the file has no name any more: close what it is read and written with, if
+ * that is unused and has nothing to sync.
+ */
+void fh_close_nameless(struct fh_cache *c, const struct fileid *id);
 
 /* Close what nobody used for @idle_ms, so that removed files free space. */
 void fh_trim(struct fh_cache *c, uint64_t idle_ms);

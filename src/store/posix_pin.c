@@ -87,15 +87,16 @@ static struct fh *pin_free_locked(struct posix_pins *p, struct fh_pin *pin)
 }
 
 /*
- * Nobody has the file open any more. Its descriptors for reading and writing
- * go now, unless there is something to sync, so that the space of a file
- * removed on the host comes back; a nameless object goes altogether.
+ * Nobody needs it kept any more. What was removed on the host meanwhile is no
+ * longer read and written with anything, so that its space comes back; what we
+ * kept goes altogether. Else everything stays: the descriptor that made a file
+ * is the one its first WRITE will ask for.
  */
 static void last_unpin(
 	struct fh_cache *c, const struct fileid *id, struct fh *orphan)
 {
 	if (!orphan) {
-		fh_close_idle(c, id);
+		fh_close_nameless(c, id);
 		return;
 	}
 	fh_forget(c, id);

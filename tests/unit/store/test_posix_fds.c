@@ -191,6 +191,26 @@ static void test_unpinned_is_gone_at_once(void **state)
 	assert_int_equal(store_pin(rig.store, &id), -ESTALE);
 }
 
+/* What made a file is kept for its writer, pins or not; not if it is gone. */
+static void test_the_makers_descriptor_stays(void **state)
+{
+	struct fileid id = rig_make(&rig, &rig.root, "f", OBJECT_FILE, 1000);
+	unsigned before;
+
+	assert_int_equal(store_pin(rig.store, &id), 0);
+	before = rig_count_fds();
+	store_unpin(rig.store, &id);
+	assert_int_equal(rig_count_fds(), before);
+	assert_int_equal(
+		rig_write(&rig, &cred_server, &id, STORE_IO_OPENED, "x"), 0);
+	assert_int_equal(store_commit(rig.store, &id, 0, 0), 0);
+	assert_int_equal(rig_count_fds(), before);
+	assert_int_equal(store_pin(rig.store, &id), 0);
+	assert_int_equal(unlink(rig_path(&rig, "f")), 0);
+	store_unpin(rig.store, &id);
+	assert_int_equal(rig_count_fds(), before - 1);
+}
+
 static void check_orphans(uint32_t want)
 {
 	uint32_t count, max;
@@ -603,6 +623,7 @@ int main(void)
 		TEST(test_pinned_outlives_being_overwritten),
 		TEST(test_a_second_name_keeps_it),
 		TEST(test_unpinned_is_gone_at_once),
+		TEST(test_the_makers_descriptor_stays),
 		TEST(test_orphans_are_counted),
 		TEST(test_trim_gives_space_back),
 		TEST(test_trim_keeps_unsynced),
