@@ -20,7 +20,7 @@
 #define PEERS_MAX   16
 #define BACKLOG     16
 #define REQUEST_MAX 4096
-#define PATIENCE_MS 10000 /* without a byte either way */
+#define PATIENCE_MS 10000 /* without a byte either way; then it may go */
 
 /* A job goes on when less than this is left of what it wrote. */
 #define OUT_LOW (64 * 1024)
@@ -202,6 +202,11 @@ static bool peer_write(struct peer *p)
 	return p->job || out->start < out->end;
 }
 
+static bool stands_still(const struct control *c, const struct peer *p)
+{
+	return now_ms() - p->active_ms > c->source.patience_ms;
+}
+
 static void peer_serve(struct control *c, struct peer *p, short events)
 {
 	bool good = !(p->answering && (events & (POLLHUP | POLLERR)));
@@ -210,19 +215,32 @@ static void peer_serve(struct control *c, struct peer *p, short events)
 		good = peer_read(c, p);
 	if (good && p->answering)
 		good = peer_write(p);
-	if (!good || now_ms() - p->active_ms > PATIENCE_MS)
+	if (!good || (!p->answering && stands_still(c, p)))
 		peer_close(p);
 }
 
 /* ---- the thread ---- */
 
+/*
+ * A free one, made free if need be: somebody may read his answer in a pager,
+ * but only as long as nobody else wants to ask.
+ */
 static struct peer *free_peer(struct control *c)
 {
+	struct peer *stillest = &c->peers[0];
+
 	for (int i = 0; i < PEERS_MAX; i++) {
-		if (c->peers[i].fd < 0)
-			return &c->peers[i];
+		struct peer *p = &c->peers[i];
+
+		if (p->fd < 0)
+			return p;
+		if (p->active_ms < stillest->active_ms)
+			stillest = p;
 	}
-	return NULL;
+	if (!stands_still(c, stillest))
+		return NULL;
+	peer_close(stillest);
+	return stillest;
 }
 
 static void refuse(int fd)
@@ -240,7 +258,7 @@ static bool accept_peer(struct control *c)
 {
 	int fd =
 		accept4(c->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-	struct peer *p = free_peer(c);
+	struct peer *p = fd < 0 ? NULL : free_peer(c);
 
 	if (fd < 0)
 		return false;
@@ -369,6 +387,8 @@ int control_start(
 		return -ENOMEM;
 	c->source = *source;
 	c->source.disks = &c->disks;
+	if (!c->source.patience_ms)
+		c->source.patience_ms = PATIENCE_MS;
 	control_disks_init(&c->disks);
 	c->dir_fd = c->listen_fd = c->stop_fd = -1;
 	for (int i = 0; i < PEERS_MAX; i++)

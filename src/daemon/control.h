@@ -22,6 +22,7 @@ struct control_source {
 	struct metrics_source metrics; /* with the server itself */
 	const char *address;           /* where it serves, for people */
 	struct control_disks *disks;   /* control_start() has its own */
+	unsigned patience_ms;          /* with who stands still; 0: 10 s */
 };
 
 /*

@@ -492,6 +492,45 @@ static void test_a_slow_reader(void **state)
 	free(answer);
 }
 
+static void start_with_patience(struct site *site, unsigned ms)
+{
+	struct control_source source = {.address = "here", .patience_ms = ms};
+
+	control_stop(site->control);
+	source.metrics.server = site->ts.server;
+	source.metrics.index = site->ts.index;
+	assert_int_equal(
+		control_start(site->dir_fd, &source, &site->control), 0);
+}
+
+/*
+ * Who has his answer in a pager may read for a while. He is in nobody's way:
+ * who asks next has the place of whoever has stood still for longest.
+ */
+static void test_readers_who_pause(void **state)
+{
+	struct site *site = *state;
+	char byte, *answer;
+	int fds[16];
+
+	start_with_patience(site, 100);
+	grant_many(site);
+	for (int i = 0; i < 16; i++) {
+		fds[i] = dial(site);
+		say(fds[i], "{\"command\":\"delegations\"}\n");
+		assert_int_equal(read(fds[i], &byte, 1), 1);
+	}
+	usleep(2500 * 1000); /* the server looks at them every second */
+	for (int i = 0; i < 3; i++)
+		json_decref(ask(site, "{\"command\":\"status\"}\n"));
+	answer = hear(fds[15]);
+	assert_int_equal(count_lines(answer), MANY + 1);
+	assert_non_null(strstr(answer, "\n{\"done\":true}\n"));
+	free(answer);
+	for (int i = 0; i < 15; i++)
+		close(fds[i]);
+}
+
 static void test_stopped_in_the_middle(void **state)
 {
 	struct site *site = *state;
@@ -586,6 +625,7 @@ int main(void)
 		TEST(test_gone_before_it_asked),
 		TEST(test_too_many),
 		TEST(test_a_slow_reader),
+		TEST(test_readers_who_pause),
 		TEST(test_stopped_in_the_middle),
 		TEST(test_a_disk_that_hangs),
 		TEST(test_stopped_while_a_disk_hangs),
