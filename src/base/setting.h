@@ -25,9 +25,15 @@ enum setting_type {
 	SETTING_LIST,   /* struct setting_list of texts; never empty */
 };
 
+/* Where something stands in the file, from 1. */
+struct settings_mark {
+	unsigned line, column;
+};
+
 struct setting_list {
 	char **items; /* owned */
 	size_t count;
+	struct settings_mark mark; /* 0: not in a file */
 };
 
 struct setting {
@@ -68,9 +74,7 @@ struct settings_part {
 struct settings_items {
 	void *items; /* each as large as its settings say */
 	size_t count;
-	struct settings_mark {
-		unsigned line, column; /* where it stands in the file, from 1 */
-	} * marks;
+	struct settings_mark *marks;
 };
 
 /*

@@ -231,7 +231,7 @@ static void check_options(
 
 			if (!a || !b || a->at != b->at)
 				continue;
-			config_error(errors, config->exports.marks[k],
+			config_error(errors, o->mark,
 				"exports[%zu].options: \"%s\" and \"%s\": "
 				"expected one of them",
 				k, o->items[j], o->items[i]);

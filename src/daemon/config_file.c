@@ -180,6 +180,11 @@ static void read_value(struct reader *r, const struct setting *row,
 		read_list(r, row, section, node);
 	else
 		read_scalar(r, row, section, node, setting_set);
+	if (row->type == SETTING_LIST) {
+		struct setting_list *list = (void *)((char *)section + row->at);
+
+		list->mark = mark_of_node(node);
+	}
 }
 
 /* ---- mappings ---- */

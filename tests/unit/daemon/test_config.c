@@ -410,9 +410,10 @@ static void options_that_are_none(void **state)
 			text, "F:3:19: exports[0].options: ", "expected rw");
 	}
 	expect_error("exports: [{path: /a, options: [rw, ro]}]\n",
-		"F:1:11: exports[0].options: ", "\"rw\" and \"ro\"");
-	expect_error("exports: [{path: /a, options: [anonuid=1, anonuid=2]}]\n",
-		"F:1:11: exports[0].options: ", "expected one of them");
+		"F:1:31: exports[0].options: ", "\"rw\" and \"ro\"");
+	expect_error("exports:\n  - path: /a\n"
+		     "    options: [anonuid=1, anonuid=2]\n",
+		"F:3:14: exports[0].options: ", "expected one of them");
 }
 
 /* ---- what a file may be ---- */
