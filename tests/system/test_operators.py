@@ -196,11 +196,11 @@ def errors(env):
     said = env.herald("status", status=1, socket=nowhere)
     assert "no heraldd is running there" in said, said
     for args in (("recall", "--dir", "/nix"), ("recall", "0" * 24),
-                 ("clients", "--client", "nix"),
-                 ("delegations", "--type", "nix")):
+                 ("clients", "--client", "nix")):
         env.herald(*args, status=1)
     for args in (("recall",), ("recall", "--dir", "/", "--client", "x"),
-                 ("status", "x"), ("clients", "--nix")):
+                 ("status", "x"), ("clients", "--nix"),
+                 ("delegations", "--type", "nix")):
         env.herald(*args, status=2)
 
 
