@@ -36,20 +36,39 @@ static void end(struct scene *s)
 	peer_fini(&s->other);
 }
 
-static nfsstat4 create_in_dir(struct scene *s, struct peer *p, const char *name)
+/* A compound that starts in the directory. */
+static void begin_in_dir(struct scene *s, struct peer *p)
 {
 	peer_begin(p);
 	ask_fh(p, &s->dir);
+}
+
+static nfsstat4 create_in_dir(struct scene *s, struct peer *p, const char *name)
+{
+	begin_in_dir(s, p);
 	ask_create(p, name, NF4DIR);
 	return peer_call(p);
 }
 
 static nfsstat4 give_back(struct scene *s)
 {
-	peer_begin(&s->holder);
-	ask_fh(&s->holder, &s->dir);
+	begin_in_dir(s, &s->holder);
 	ask_delegreturn(&s->holder, &s->sid);
 	return peer_call(&s->holder);
+}
+
+static nfsstat4 set_mode(struct scene *s, struct peer *p, uint32_t mode)
+{
+	begin_in_dir(s, p);
+	ask_setattr(p, &anonymous_stateid, ask_attr_u32(p, FATTR4_MODE, mode));
+	return peer_call(p);
+}
+
+/* The only permissions left are those of others. */
+static void be_nobody(struct peer *p)
+{
+	p->uid = 55;
+	p->gid = 55;
 }
 
 static nfsstat4 test_stateid(struct peer *p, stateid4 sid)
@@ -68,14 +87,19 @@ static nfsstat4 free_stateid(struct peer *p, const stateid4 *sid)
 	return peer_call(p);
 }
 
+static gddrnf4_status ask_for_one(
+	struct scene *s, struct peer *p, uint32_t bits)
+{
+	begin_in_dir(s, p);
+	ask_dir_delegation(p, bits);
+	assert_int_equal(peer_call(p), NFS4_OK);
+	return peer_last(p)
+		->opget_dir_delegation.gddr_res_non_fatal4.gddrnf_status;
+}
+
 static gddrnf4_status ask_again(struct scene *s, uint32_t bits)
 {
-	peer_begin(&s->holder);
-	ask_fh(&s->holder, &s->dir);
-	ask_dir_delegation(&s->holder, bits);
-	assert_int_equal(peer_call(&s->holder), NFS4_OK);
-	return peer_last(&s->holder)
-		->opget_dir_delegation.gddr_res_non_fatal4.gddrnf_status;
+	return ask_for_one(s, &s->holder, bits);
 }
 
 static uint64_t recalls(struct scene *s)
@@ -84,6 +108,19 @@ static uint64_t recalls(struct scene *s)
 
 	state_read_stats(s->r->server->state, &stats);
 	return stats.recalls;
+}
+
+/* Another client's change has to wait for it. */
+static void recall_it(struct scene *s)
+{
+	assert_int_equal(create_in_dir(s, &s->other, "x"), NFS4ERR_DELAY);
+	peer_serve_until(&s->holder, &s->holder.recalls, 1);
+}
+
+static void assert_undisturbed(struct scene *s)
+{
+	assert_int_equal(peer_serve(&s->holder, SILENCE_MS), 0);
+	assert_int_equal(recalls(s), 0);
 }
 
 /* ---- grants ---- */
@@ -137,8 +174,7 @@ static void dd12_without_a_back_channel_there_is_none(void **state)
 	peer_connect(&p, s.r->server);
 	peer_start(&p, "mute", 0);
 	assert_int_equal(peer_reclaim_complete(&p), NFS4_OK);
-	peer_begin(&p);
-	ask_fh(&p, &s.dir);
+	begin_in_dir(&s, &p);
 	ask_dir_delegation(&p, 0);
 	ask_getattr(&p, FATTR4_TYPE); /* a refusal aborts nothing */
 	assert_int_equal(peer_call(&p), NFS4_OK);
@@ -159,16 +195,8 @@ static void dd12_an_unproved_back_channel_is_none(void **state)
 	begin(&s, state, 0);
 	peer_init(&p, s.r->server, "silent");
 	p.cb = PEER_CB_HOLD;
-	for (int i = 0; i < 3; i++) {
-		peer_begin(&p);
-		ask_fh(&p, &s.dir);
-		ask_dir_delegation(&p, 0);
-		assert_int_equal(peer_call(&p), NFS4_OK);
-		assert_int_equal(peer_last(&p)
-					 ->opget_dir_delegation
-					 .gddr_res_non_fatal4.gddrnf_status,
-			GDD4_UNAVAIL);
-	}
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(ask_for_one(&s, &p, 0), GDD4_UNAVAIL);
 	peer_fini(&p);
 	end(&s);
 }
@@ -193,21 +221,9 @@ static void dd12_who_may_not_read_may_not_watch(void **state)
 	struct scene s;
 
 	begin(&s, state, 0);
-	peer_begin(&s.holder);
-	ask_fh(&s.holder, &s.dir);
-	ask_setattr(&s.holder, &anonymous_stateid,
-		ask_attr_u32(&s.holder, FATTR4_MODE, 0711));
-	assert_int_equal(peer_call(&s.holder), NFS4_OK);
-	s.other.uid = 55;
-	s.other.gid = 55;
-	peer_begin(&s.other);
-	ask_fh(&s.other, &s.dir);
-	ask_dir_delegation(&s.other, 0);
-	assert_int_equal(peer_call(&s.other), NFS4_OK);
-	assert_int_equal(peer_last(&s.other)
-				 ->opget_dir_delegation.gddr_res_non_fatal4
-				 .gddrnf_status,
-		GDD4_UNAVAIL);
+	assert_int_equal(set_mode(&s, &s.holder, 0711), NFS4_OK);
+	be_nobody(&s.other);
+	assert_int_equal(ask_for_one(&s, &s.other, 0), GDD4_UNAVAIL);
 	end(&s);
 }
 
@@ -218,8 +234,7 @@ static void dd03_another_clients_change_recalls(void **state)
 	struct scene s;
 
 	begin(&s, state, 0);
-	assert_int_equal(create_in_dir(&s, &s.other, "x"), NFS4ERR_DELAY);
-	peer_serve_until(&s.holder, &s.holder.recalls, 1);
+	recall_it(&s);
 	assert_int_equal(s.holder.cb_stateid.seqid, 0);
 	assert_memory_equal(
 		s.holder.cb_stateid.other, s.sid.other, sizeof(s.sid.other));
@@ -241,8 +256,7 @@ static void dd02_another_clients_change_notifies(void **state)
 	begin(&s, state, ENTRIES);
 	assert_int_equal(create_in_dir(&s, &s.other, "x"), NFS4_OK);
 	peer_serve_until(&s.holder, &s.holder.events, 1);
-	peer_begin(&s.other);
-	ask_fh(&s.other, &s.dir);
+	begin_in_dir(&s, &s.other);
 	peer_add(&s.other, OP_SAVEFH);
 	ask_rename(&s.other, "x", "y");
 	ask_remove(&s.other, "y");
@@ -265,8 +279,7 @@ static void dd20_the_recall_names_the_call_that_got_it(void **state)
 
 	begin(&s, state, 0);
 	seqid = s.holder.seqid[0] - 1;
-	assert_int_equal(create_in_dir(&s, &s.other, "x"), NFS4ERR_DELAY);
-	peer_serve_until(&s.holder, &s.holder.recalls, 1);
+	recall_it(&s);
 	assert_true(s.holder.cb_referred);
 	assert_int_equal(s.holder.cb_referring.rc_slotid, 0);
 	assert_int_equal(s.holder.cb_referring.rc_sequenceid, seqid);
@@ -298,8 +311,7 @@ static void dd20_a_reply_that_was_seen_is_not_named(void **state)
 
 	begin(&s, state, 0);
 	peer_status_flags(&s.holder); /* uses the slot again */
-	assert_int_equal(create_in_dir(&s, &s.other, "x"), NFS4ERR_DELAY);
-	peer_serve_until(&s.holder, &s.holder.recalls, 1);
+	recall_it(&s);
 	assert_false(s.holder.cb_referred);
 	end(&s);
 }
@@ -310,16 +322,14 @@ static void dd22_the_holders_own_change_recalls_nothing(void **state)
 
 	begin(&s, state, 0);
 	assert_int_equal(create_in_dir(&s, &s.holder, "x"), NFS4_OK);
-	peer_begin(&s.holder);
-	ask_fh(&s.holder, &s.dir);
+	begin_in_dir(&s, &s.holder);
 	peer_add(&s.holder, OP_SAVEFH);
 	ask_rename(&s.holder, "x", "y");
 	ask_remove(&s.holder, "y");
 	ask_setattr(&s.holder, &anonymous_stateid,
 		ask_attr_u32(&s.holder, FATTR4_MODE, 0755));
 	assert_int_equal(peer_call(&s.holder), NFS4_OK);
-	assert_int_equal(peer_serve(&s.holder, SILENCE_MS), 0);
-	assert_int_equal(recalls(&s), 0);
+	assert_undisturbed(&s);
 	assert_int_equal(test_stateid(&s.holder, s.sid), NFS4_OK);
 	end(&s);
 }
@@ -333,16 +343,14 @@ static void dd03_a_failing_operation_calls_nobody(void **state)
 
 	begin(&s, state, 0);
 	assert_int_equal(create_in_dir(&s, &s.holder, "full"), NFS4_OK);
-	peer_begin(&s.holder);
-	ask_fh(&s.holder, &s.dir);
+	begin_in_dir(&s, &s.holder);
 	ask_lookup(&s.holder, "full");
 	ask_create(&s.holder, "inside", NF4DIR);
 	assert_int_equal(peer_call(&s.holder), NFS4_OK);
 	open_file(p, "file", &file);
 
 	assert_int_equal(create_in_dir(&s, p, "full"), NFS4ERR_EXIST);
-	peer_begin(p);
-	ask_fh(p, &s.dir);
+	begin_in_dir(&s, p);
 	ask_open_create(p, "full", GUARDED4);
 	assert_int_equal(peer_call(p), NFS4ERR_EXIST);
 	peer_begin(p);
@@ -351,17 +359,14 @@ static void dd03_a_failing_operation_calls_nobody(void **state)
 	ask_fh(p, &s.dir);
 	ask_link(p, "full");
 	assert_int_equal(peer_call(p), NFS4ERR_EXIST);
-	peer_begin(p);
-	ask_fh(p, &s.dir);
+	begin_in_dir(&s, p);
 	ask_remove(p, "nothing");
 	assert_int_equal(peer_call(p), NFS4ERR_NOENT);
-	peer_begin(p);
-	ask_fh(p, &s.dir);
+	begin_in_dir(&s, p);
 	peer_add(p, OP_SAVEFH);
 	ask_rename(p, "nothing", "else");
 	assert_int_equal(peer_call(p), NFS4ERR_NOENT);
-	peer_begin(p);
-	ask_fh(p, &s.dir);
+	begin_in_dir(&s, p);
 	ask_remove(p, "full");
 	assert_int_equal(peer_call(p), NFS4ERR_NOTEMPTY);
 	peer_begin(p);
@@ -371,8 +376,7 @@ static void dd03_a_failing_operation_calls_nobody(void **state)
 	ask_rename(p, "file", "full");
 	assert_int_not_equal(peer_call(p), NFS4_OK);
 
-	assert_int_equal(peer_serve(&s.holder, SILENCE_MS), 0);
-	assert_int_equal(recalls(&s), 0);
+	assert_undisturbed(&s);
 	end(&s);
 }
 
@@ -381,22 +385,18 @@ static void dd03_an_operation_not_permitted_calls_nobody(void **state)
 	struct scene s;
 
 	begin(&s, state, 0);
-	peer_begin(&s.holder);
-	ask_fh(&s.holder, &s.dir);
+	begin_in_dir(&s, &s.holder);
 	ask_create(&s.holder, "x", NF4DIR);
 	ask_fh(&s.holder, &s.dir);
 	ask_setattr(&s.holder, &anonymous_stateid,
 		ask_attr_u32(&s.holder, FATTR4_MODE, 0755));
 	assert_int_equal(peer_call(&s.holder), NFS4_OK);
-	s.other.uid = 55;
-	s.other.gid = 55;
+	be_nobody(&s.other);
 	assert_int_equal(create_in_dir(&s, &s.other, "y"), NFS4ERR_ACCESS);
-	peer_begin(&s.other);
-	ask_fh(&s.other, &s.dir);
+	begin_in_dir(&s, &s.other);
 	ask_remove(&s.other, "x");
 	assert_int_equal(peer_call(&s.other), NFS4ERR_ACCESS);
-	assert_int_equal(peer_serve(&s.holder, SILENCE_MS), 0);
-	assert_int_equal(recalls(&s), 0);
+	assert_undisturbed(&s);
 	end(&s);
 }
 
@@ -407,17 +407,11 @@ static void dd03_a_read_only_export_calls_nobody(void **state)
 	begin(&s, state, 0);
 	s.r->server->exports.list[0].read_only = true;
 	assert_int_equal(create_in_dir(&s, &s.other, "x"), NFS4ERR_ROFS);
-	peer_begin(&s.other);
-	ask_fh(&s.other, &s.dir);
+	begin_in_dir(&s, &s.other);
 	ask_open_create(&s.other, "x", UNCHECKED4);
 	assert_int_equal(peer_call(&s.other), NFS4ERR_ROFS);
-	peer_begin(&s.other);
-	ask_fh(&s.other, &s.dir);
-	ask_setattr(&s.other, &anonymous_stateid,
-		ask_attr_u32(&s.other, FATTR4_MODE, 0700));
-	assert_int_equal(peer_call(&s.other), NFS4ERR_ROFS);
-	assert_int_equal(peer_serve(&s.holder, SILENCE_MS), 0);
-	assert_int_equal(recalls(&s), 0);
+	assert_int_equal(set_mode(&s, &s.other, 0700), NFS4ERR_ROFS);
+	assert_undisturbed(&s);
 	end(&s);
 }
 
@@ -425,16 +419,14 @@ static void dd03_a_read_only_export_calls_nobody(void **state)
 
 static nfsstat4 set_xattr(struct scene *s, struct peer *p, setxattr_option4 how)
 {
-	peer_begin(p);
-	ask_fh(p, &s->dir);
+	begin_in_dir(s, p);
 	ask_setxattr(p, "colour", "red")->sxa_option = how;
 	return peer_call(p);
 }
 
 static nfsstat4 remove_xattr(struct scene *s, struct peer *p)
 {
-	peer_begin(p);
-	ask_fh(p, &s->dir);
+	begin_in_dir(s, p);
 	ask_removexattr(p, "colour");
 	return peer_call(p);
 }
@@ -539,8 +531,7 @@ static void dd02_a_directory_that_moves_tells_of_itself(void **state)
 	peer_add(&s.holder, OP_SAVEFH);
 	ask_rename(&s.holder, "newer", "newest");
 	assert_int_equal(peer_call(&s.holder), NFS4_OK);
-	assert_int_equal(peer_serve(&s.holder, SILENCE_MS), 0);
-	assert_int_equal(recalls(&s), 0);
+	assert_undisturbed(&s);
 	end(&s);
 }
 
@@ -555,18 +546,12 @@ static void dd03_an_xattr_that_fails_calls_nobody(void **state)
 	assert_int_equal(set_xattr(&s, &s.holder, SETXATTR4_CREATE), NFS4_OK);
 	assert_int_equal(
 		set_xattr(&s, &s.other, SETXATTR4_CREATE), NFS4ERR_EXIST);
-	peer_begin(&s.holder);
-	ask_fh(&s.holder, &s.dir);
-	ask_setattr(&s.holder, &anonymous_stateid,
-		ask_attr_u32(&s.holder, FATTR4_MODE, 0755));
-	assert_int_equal(peer_call(&s.holder), NFS4_OK);
-	s.other.uid = 55;
-	s.other.gid = 55;
+	assert_int_equal(set_mode(&s, &s.holder, 0755), NFS4_OK);
+	be_nobody(&s.other);
 	assert_int_equal(
 		set_xattr(&s, &s.other, SETXATTR4_EITHER), NFS4ERR_ACCESS);
 	assert_int_equal(remove_xattr(&s, &s.other), NFS4ERR_ACCESS);
-	assert_int_equal(peer_serve(&s.holder, SILENCE_MS), 0);
-	assert_int_equal(recalls(&s), 0);
+	assert_undisturbed(&s);
 	end(&s);
 }
 
@@ -578,8 +563,7 @@ static void dd14_a_recall_without_answer_revokes(void **state)
 	struct scene s;
 
 	begin(&s, state, 0);
-	assert_int_equal(create_in_dir(&s, &s.other, "x"), NFS4ERR_DELAY);
-	peer_serve_until(&s.holder, &s.holder.recalls, 1);
+	recall_it(&s);
 	peer_settle(&s.holder);
 	rig_advance(s.r, RIG_LEASE_MS / 2);
 	assert_int_equal(peer_status_flags(&s.holder), 0);
@@ -625,8 +609,7 @@ static void dd14_another_client_cannot_use_it(void **state)
 	begin(&s, state, 0);
 	assert_int_equal(test_stateid(&s.other, s.sid), NFS4ERR_BAD_STATEID);
 	assert_int_equal(free_stateid(&s.other, &s.sid), NFS4ERR_BAD_STATEID);
-	peer_begin(&s.other);
-	ask_fh(&s.other, &s.dir);
+	begin_in_dir(&s, &s.other);
 	ask_delegreturn(&s.other, &s.sid);
 	assert_int_equal(peer_call(&s.other), NFS4ERR_BAD_STATEID);
 	assert_int_equal(test_stateid(&s.holder, s.sid), NFS4_OK);
@@ -644,8 +627,7 @@ static void it_opens_no_file(void **state)
 	ask_fh(&s.holder, &file);
 	ask_read(&s.holder, &s.sid, 0, 10);
 	assert_int_equal(peer_call(&s.holder), NFS4ERR_BAD_STATEID);
-	peer_begin(&s.holder);
-	ask_fh(&s.holder, &s.dir);
+	begin_in_dir(&s, &s.holder);
 	ask_close(&s.holder, &s.sid);
 	assert_int_equal(peer_call(&s.holder), NFS4ERR_BAD_STATEID);
 	/* And is returned on its own directory only. */
@@ -696,8 +678,7 @@ static void dd24_a_removed_directory_ends_it(void **state)
 
 	begin(&s, state, 0);
 	assert_int_equal(remove_name(&s.holder, "dir"), NFS4_OK);
-	peer_begin(&s.holder);
-	ask_fh(&s.holder, &s.dir);
+	begin_in_dir(&s, &s.holder);
 	assert_int_equal(peer_call(&s.holder), NFS4ERR_STALE);
 	peer_serve(&s.holder, SILENCE_MS);
 	assert_int_equal(test_stateid(&s.holder, s.sid), NFS4ERR_BAD_STATEID);
