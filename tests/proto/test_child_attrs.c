@@ -246,7 +246,6 @@ static void dd02_open_truncates(void **state)
 
 static void dd02_space_and_extended_attributes(void **state)
 {
-	SETXATTR4args *set;
 	ALLOCATE4args *allocate;
 	struct pair t;
 
@@ -258,14 +257,11 @@ static void dd02_space_and_extended_attributes(void **state)
 	expect(&t, "~x");
 	assert_int_equal(t.values.attr.size, 100);
 	begin_in(&t.other, &t.x);
-	set = &peer_add(&t.other, OP_SETXATTR)->opsetxattr;
-	set->sxa_key = xdr_opaque_from_str("colour");
-	set->sxa_value = xdr_opaque_from_str("blue");
+	ask_setxattr(&t.other, "colour", "blue");
 	done(&t);
 	expect(&t, "~x");
 	begin_in(&t.other, &t.x);
-	peer_add(&t.other, OP_REMOVEXATTR)->opremovexattr.rxa_name =
-		xdr_opaque_from_str("colour");
+	ask_removexattr(&t.other, "colour");
 	done(&t);
 	expect(&t, "~x");
 	end(&t);

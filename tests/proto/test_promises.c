@@ -39,12 +39,17 @@ static void end(struct pair *t)
 	peer_fini(&t->other);
 }
 
+static nfsstat4 try_make(struct peer *p, const char *dir, const char *name)
+{
+	peer_begin(p);
+	ask_path(p, dir);
+	ask_create(p, name, NF4DIR);
+	return peer_call(p);
+}
+
 static void make(struct pair *t, const char *dir, const char *name)
 {
-	peer_begin(&t->other);
-	ask_path(&t->other, dir);
-	ask_create(&t->other, name, NF4DIR);
-	assert_int_equal(peer_call(&t->other), NFS4_OK);
+	assert_int_equal(try_make(&t->other, dir, name), NFS4_OK);
 }
 
 static void move(struct pair *t, const char *from, const char *name,
@@ -384,16 +389,10 @@ static void dd22_its_own_changes_do_not_concern_it(void **state)
 	take_dir_delegation(&t.holder, "a", ENTRIES);
 	take_dir_delegation(&t.other, "a", 0);
 	take_dir_delegation(&t.holder, "b", 0);
-	peer_begin(&t.holder);
-	ask_path(&t.holder, "b");
-	ask_create(&t.holder, "mine", NF4DIR);
-	assert_int_equal(peer_call(&t.holder), NFS4_OK);
+	assert_int_equal(try_make(&t.holder, "b", "mine"), NFS4_OK);
 	assert_int_equal(peer_serve(&t.holder, SILENCE_MS), 0);
 	/* Another holder is judged by its own mask. */
-	peer_begin(&t.holder);
-	ask_path(&t.holder, "a");
-	ask_create(&t.holder, "mine", NF4DIR);
-	assert_int_equal(peer_call(&t.holder), NFS4ERR_DELAY);
+	assert_int_equal(try_make(&t.holder, "a", "mine"), NFS4ERR_DELAY);
 	peer_serve_until(&t.other, &t.other.recalls, 1);
 	assert_int_equal(peer_serve(&t.holder, SILENCE_MS), 0);
 	end(&t);
@@ -424,10 +423,7 @@ static void dd06_a_directory_too_large_to_index_is_recalled(void **state)
 		make(&t, "a", name);
 	}
 	assert_int_equal(granted_kinds(&t), 0);
-	peer_begin(&t.other);
-	ask_path(&t.other, "a");
-	ask_create(&t.other, "x", NF4DIR);
-	assert_int_equal(peer_call(&t.other), NFS4ERR_DELAY);
+	assert_int_equal(try_make(&t.other, "a", "x"), NFS4ERR_DELAY);
 	peer_serve_until(&t.holder, &t.holder.recalls, 1);
 	assert_int_equal(stats(&t).recalls_by_reason[RECALL_CONFLICT], 1);
 	end(&t);
@@ -453,10 +449,7 @@ static uint64_t time_out_of_favour(struct pair *t, stateid4 *sid, int round)
 	char name[8];
 
 	snprintf(name, sizeof(name), "%d", round);
-	peer_begin(&t->other);
-	ask_path(&t->other, "a");
-	ask_create(&t->other, name, NF4DIR);
-	assert_int_equal(peer_call(&t->other), NFS4ERR_DELAY);
+	assert_int_equal(try_make(&t->other, "a", name), NFS4ERR_DELAY);
 	peer_serve_until(&t->holder, &t->holder.recalls, round + 1);
 	peer_begin(&t->holder);
 	ask_path(&t->holder, "a");
@@ -498,10 +491,7 @@ static bool change_it(struct pair *t, stateid4 *sid, int round)
 	nfsstat4 status;
 
 	snprintf(name, sizeof(name), "%d", round);
-	peer_begin(&t->other);
-	ask_path(&t->other, "a");
-	ask_create(&t->other, name, NF4DIR);
-	status = peer_call(&t->other);
+	status = try_make(&t->other, "a", name);
 	if (status == NFS4_OK)
 		return false;
 	assert_int_equal(status, NFS4ERR_DELAY);
