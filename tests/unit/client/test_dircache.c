@@ -30,13 +30,23 @@ static struct dircache *make_model(struct told *told, bool ordered)
 	return m;
 }
 
-static int setup(void **state)
+static int begin(void **state, bool ordered)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
 
-	f->m = make_model(&f->told, false);
+	f->m = make_model(&f->told, ordered);
 	*state = f;
 	return 0;
+}
+
+static int setup(void **state)
+{
+	return begin(state, false);
+}
+
+static int setup_ordered(void **state)
+{
+	return begin(state, true);
 }
 
 static int teardown(void **state)
@@ -46,6 +56,13 @@ static int teardown(void **state)
 	dircache_free(f->m);
 	free(f);
 	return 0;
+}
+
+static void list_one(struct dircache *m, const char *name, uint64_t id)
+{
+	struct dircache_entry e = entry_of(name, id);
+
+	assert_int_equal(dircache_fill_entry(m, &e), 0);
 }
 
 /* Fill with one letter per name; the fileid is the letter. */
@@ -157,11 +174,10 @@ static void test_refill_tells_differences(void **state)
 static void test_refill_other_object(void **state)
 {
 	struct fixture *f = *state;
-	struct dircache_entry e = entry_of("a", 99);
 
 	fill_settled(f, "ab");
 	dircache_fill_begin(f->m);
-	assert_int_equal(dircache_fill_entry(f->m, &e), 0);
+	list_one(f->m, "a", 99);
 	list_letters(f->m, "b");
 	assert_int_equal(dircache_fill_end(f->m, 7), 0);
 	assert_told(f, "-a +a");
@@ -373,13 +389,12 @@ static void test_rename_not_seen(void **state)
 static void test_rename_seen_twice(void **state)
 {
 	struct fixture *f = *state;
-	struct dircache_entry e = entry_of("z", 'a');
 
 	dircache_quiet(f->m, true);
 	dircache_fill_begin(f->m);
 	list_letters(f->m, "ab");
 	apply(f, rename_of("a", "z"));
-	assert_int_equal(dircache_fill_entry(f->m, &e), 0);
+	list_one(f->m, "z", 'a');
 	dircache_quiet(f->m, false);
 	assert_int_equal(dircache_fill_end(f->m, 7), 0);
 	assert_names(f->m, "bz");
@@ -405,40 +420,36 @@ static void test_rename_over_listed(void **state)
 	assert_told(f, "a>b!");
 }
 
-/* Renamed, then another made under the old name; both listed after that. */
+/* "a" is renamed to "b", then made again; both are listed after that. */
+static void fill_made_again(struct fixture *f, struct dircache_change renamed)
+{
+	dircache_fill_begin(f->m);
+	apply(f, renamed);
+	apply(f, add_of("a", 77));
+	list_one(f->m, "b", 'a');
+	list_one(f->m, "a", 77);
+	assert_int_equal(dircache_fill_end(f->m, 7), 0);
+}
+
 static void test_rename_and_made_again(void **state)
 {
 	struct fixture *f = *state;
 	struct dircache_entry e;
 
-	dircache_fill_begin(f->m);
-	apply(f, rename_of("a", "b"));
-	apply(f, add_of("a", 77));
-	e = entry_of("b", 'a');
-	assert_int_equal(dircache_fill_entry(f->m, &e), 0);
-	e = entry_of("a", 77);
-	assert_int_equal(dircache_fill_entry(f->m, &e), 0);
-	assert_int_equal(dircache_fill_end(f->m, 7), 0);
+	fill_made_again(f, rename_of("a", "b"));
 	assert_true(dircache_find(f->m, name_from_str("b"), &e));
 	assert_int_equal(e.attr.inode, 'a');
 	assert_true(dircache_find(f->m, name_from_str("a"), &e));
 	assert_int_equal(e.attr.inode, 77);
 }
 
-/* The same, and the new name was there before: it may be either. */
+/* The new name was there before: it may be either. */
 static void test_rename_over_and_made_again(void **state)
 {
 	struct fixture *f = *state;
 	struct dircache_entry e;
 
-	dircache_fill_begin(f->m);
-	apply(f, over(rename_of("a", "b"), "b"));
-	apply(f, add_of("a", 77));
-	e = entry_of("b", 'a');
-	assert_int_equal(dircache_fill_entry(f->m, &e), 0);
-	e = entry_of("a", 77);
-	assert_int_equal(dircache_fill_entry(f->m, &e), 0);
-	assert_int_equal(dircache_fill_end(f->m, 7), 0);
+	fill_made_again(f, over(rename_of("a", "b"), "b"));
 	assert_true(dircache_find(f->m, name_from_str("b"), &e));
 	assert_false(bitmap4_has(&e.mask, FATTR4_FILEID));
 }
@@ -452,8 +463,7 @@ static void test_removed_and_made_again(void **state)
 	dircache_fill_begin(f->m);
 	apply(f, remove_of("a"));
 	apply(f, add_of("a", 77));
-	e = entry_of("a", 77); /* the new one is what is listed */
-	assert_int_equal(dircache_fill_entry(f->m, &e), 0);
+	list_one(f->m, "a", 77); /* the new one is what is listed */
 	dircache_quiet(f->m, false);
 	assert_int_equal(dircache_fill_end(f->m, 7), 0);
 	assert_told(f, "-a +a");
@@ -599,43 +609,37 @@ static void test_no_echoes(void **state)
 
 static void test_echo_not_asked_for(void **state)
 {
-	struct told told = {.len = 0};
-	struct fixture f = {.m = make_model(&told, true)};
+	struct fixture *f = *state;
 
-	fill_settled(&f, "abc");
-	apply(&f, behind(rename_of("a", "x"), "c", true));
-	apply_bad(&f, remove_of("a"), "\"a\" was removed");
-	dircache_free(f.m);
+	fill_settled(f, "abc");
+	apply(f, behind(rename_of("a", "x"), "c", true));
+	apply_bad(f, remove_of("a"), "\"a\" was removed");
 }
 
 /* ---- order ---- */
 
 static void test_order(void **state)
 {
-	struct told told = {.len = 0};
-	struct fixture f = {.m = make_model(&told, true)};
+	struct fixture *f = *state;
 
-	fill_settled(&f, "bdf");
-	apply(&f, behind(add_of("c", 1), "b", false));
-	apply(&f, behind(add_of("a", 1), NULL, false));
-	apply(&f, behind(add_of("g", 1), "f", true));
-	assert_names(f.m, "abcdfg");
-	apply(&f, behind(rename_of("a", "e"), "d", false));
-	assert_names(f.m, "bcdefg");
-	apply_bad(&f, behind(add_of("x", 1), "nobody", false), "nobody");
-	dircache_free(f.m);
+	fill_settled(f, "bdf");
+	apply(f, behind(add_of("c", 1), "b", false));
+	apply(f, behind(add_of("a", 1), NULL, false));
+	apply(f, behind(add_of("g", 1), "f", true));
+	assert_names(f->m, "abcdfg");
+	apply(f, behind(rename_of("a", "e"), "d", false));
+	assert_names(f->m, "bcdefg");
+	apply_bad(f, behind(add_of("x", 1), "nobody", false), "nobody");
 }
 
 static void test_order_last(void **state)
 {
-	struct told told = {.len = 0};
-	struct fixture f = {.m = make_model(&told, true)};
+	struct fixture *f = *state;
 
-	fill_settled(&f, "bdf");
-	apply_bad(&f, behind(add_of("c", 1), "b", true), "last entry");
-	fill_settled(&f, "bdf");
-	apply_bad(&f, behind(add_of("g", 1), "f", false), "not said");
-	dircache_free(f.m);
+	fill_settled(f, "bdf");
+	apply_bad(f, behind(add_of("c", 1), "b", true), "last entry");
+	fill_settled(f, "bdf");
+	apply_bad(f, behind(add_of("g", 1), "f", false), "not said");
 }
 
 /* ---- comparing ---- */
@@ -722,6 +726,8 @@ static void test_equal_handles(void **state)
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define TEST_ORDERED(f) \
+	cmocka_unit_test_setup_teardown(f, setup_ordered, teardown)
 
 int main(void)
 {
@@ -761,9 +767,9 @@ int main(void)
 		TEST(test_verifier),
 		TEST(test_echoes),
 		TEST(test_no_echoes),
-		cmocka_unit_test(test_echo_not_asked_for),
-		cmocka_unit_test(test_order),
-		cmocka_unit_test(test_order_last),
+		TEST_ORDERED(test_echo_not_asked_for),
+		TEST_ORDERED(test_order),
+		TEST_ORDERED(test_order_last),
 		TEST(test_equal),
 		TEST(test_equal_demand),
 		TEST(test_equal_handles),
