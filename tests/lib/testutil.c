@@ -5,7 +5,10 @@
 #include <stdarg.h>
 
 #include <cmocka.h>
+#include <dirent.h>
 #include <linux/capability.h>
+#include <sched.h>
+#include <sys/mount.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -85,4 +88,22 @@ void test_set_admin(bool on)
 	else
 		data[0].effective &= ~bit;
 	assert_int_equal(syscall(SYS_capset, &head, data), 0);
+}
+
+bool test_own_mounts(void)
+{
+	return unshare(CLONE_NEWNS) == 0 &&
+		mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0;
+}
+
+unsigned test_count_fds(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	unsigned count = 0;
+
+	assert_non_null(dir);
+	while (readdir(dir))
+		count++;
+	closedir(dir);
+	return count - 3; /* ".", ".." and this one */
 }

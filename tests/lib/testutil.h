@@ -50,4 +50,10 @@ void test_remove(struct store *s, const struct fileid *dir, const char *name);
 /* CAP_SYS_ADMIN of this thread; a store started without has no clone. */
 void test_set_admin(bool on);
 
+/* From now on this process mounts for itself alone. False: it must not. */
+bool test_own_mounts(void);
+
+/* Descriptors this process has open. */
+unsigned test_count_fds(void);
+
 #endif

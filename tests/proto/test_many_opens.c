@@ -9,7 +9,6 @@
 #include <stdint.h>
 
 #include <cmocka.h>
-#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +17,7 @@
 
 #include "ask.h"
 #include "host.h"
+#include "testutil.h"
 
 #define FILES       50000
 #define DESCRIPTORS 4096
@@ -37,18 +37,6 @@ static const char *name_of(unsigned i)
 
 	snprintf(name, sizeof(names[0]), "f%u", i);
 	return name;
-}
-
-static unsigned count_descriptors(void)
-{
-	DIR *dir = opendir("/proc/self/fd");
-	unsigned count = 0;
-
-	assert_non_null(dir);
-	while (readdir(dir))
-		count++;
-	closedir(dir);
-	return count - 3; /* ".", ".." and its own */
 }
 
 static void limit_descriptors(void)
@@ -143,15 +131,15 @@ static void many_opens_need_few_descriptors(void **state)
 	for (unsigned i = 0; i < FILES; i += PER_CALL) {
 		open_some(&p, i);
 		if (i % 5000 == 0) {
-			now = count_descriptors();
+			now = test_count_fds();
 			most = now > most ? now : most;
 		}
 	}
 	read_here_and_there(&p);
-	now = count_descriptors();
+	now = test_count_fds();
 	most = now > most ? now : most;
 	unlinked_files_are_read(&p);
-	now = count_descriptors();
+	now = test_count_fds();
 	most = now > most ? now : most;
 	print_message("%d files open, at most %u descriptors\n", FILES, most);
 	assert_true(most < FEW);

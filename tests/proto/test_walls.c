@@ -9,7 +9,6 @@
 #include <stdint.h>
 
 #include <cmocka.h>
-#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -119,12 +118,6 @@ static void links_are_not_followed(void **state)
 
 /* ---- without CAP_SYS_ADMIN: no mount of the export's own ---- */
 
-static bool have_own_mounts(void)
-{
-	return unshare(CLONE_NEWNS) == 0 &&
-		mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0;
-}
-
 /* How many names the root has; one page holds them. */
 static unsigned list_root(struct peer *p, unsigned attr)
 {
@@ -147,7 +140,7 @@ static void mounts_are_left_out(void **state)
 {
 	struct peer p;
 
-	if (!have_own_mounts())
+	if (!test_own_mounts())
 		skip();
 	test_set_admin(false);
 	host_start(&host);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "posix_rig.h"
 
-#include <dirent.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -160,16 +159,4 @@ int rig_write(struct posix_rig *r, const struct cred *cred,
 	if (!err)
 		assert_int_equal(done, len);
 	return err;
-}
-
-unsigned rig_count_fds(void)
-{
-	DIR *dir = opendir("/proc/self/fd");
-	unsigned count = 0;
-
-	assert_non_null(dir);
-	while (readdir(dir))
-		count++;
-	closedir(dir);
-	return count - 3; /* ".", ".." and this one */
 }

@@ -59,7 +59,4 @@ void rig_chmod(struct posix_rig *r, const struct fileid *id, uint32_t mode);
 int rig_write(struct posix_rig *r, const struct cred *cred,
 	const struct fileid *id, int io, const char *text);
 
-/* Descriptors this process has open. */
-unsigned rig_count_fds(void);
-
 #endif

@@ -88,7 +88,7 @@ static void test_thousands_of_open_files(void **state)
 		assert_int_equal(
 			rig_write(&rig, &alice, &ids[i], STORE_IO_OPENED, text),
 			0);
-		assert_true(rig_count_fds() < LIMIT);
+		assert_true(test_count_fds() < LIMIT);
 	}
 	for (int i = 0; i < FILES; i++) {
 		snprintf(text, sizeof(text), "file %d", i);
@@ -198,17 +198,17 @@ static void test_the_makers_descriptor_stays(void **state)
 	unsigned before;
 
 	assert_int_equal(store_pin(rig.store, &id), 0);
-	before = rig_count_fds();
+	before = test_count_fds();
 	store_unpin(rig.store, &id);
-	assert_int_equal(rig_count_fds(), before);
+	assert_int_equal(test_count_fds(), before);
 	assert_int_equal(
 		rig_write(&rig, &cred_server, &id, STORE_IO_OPENED, "x"), 0);
 	assert_int_equal(store_commit(rig.store, &id, 0, 0), 0);
-	assert_int_equal(rig_count_fds(), before);
+	assert_int_equal(test_count_fds(), before);
 	assert_int_equal(store_pin(rig.store, &id), 0);
 	assert_int_equal(unlink(rig_path(&rig, "f")), 0);
 	store_unpin(rig.store, &id);
-	assert_int_equal(rig_count_fds(), before - 1);
+	assert_int_equal(test_count_fds(), before - 1);
 }
 
 static void check_orphans(uint32_t want)
@@ -244,14 +244,14 @@ static void test_orphans_are_counted(void **state)
 static void test_trim_gives_space_back(void **state)
 {
 	struct fileid id = rig_make(&rig, &rig.root, "f", OBJECT_FILE, 1000);
-	unsigned before = rig_count_fds();
+	unsigned before = test_count_fds();
 
 	check_content(&id, "");
-	assert_true(rig_count_fds() >= before);
+	assert_true(test_count_fds() >= before);
 	posix_trim(rig.store, 3600 * 1000);
-	assert_true(rig_count_fds() >= before);
+	assert_true(test_count_fds() >= before);
 	posix_trim(rig.store, 0);
-	assert_true(rig_count_fds() < before);
+	assert_true(test_count_fds() < before);
 	check_content(&id, "");
 }
 
@@ -262,14 +262,14 @@ static void test_trim_keeps_unsynced(void **state)
 	unsigned before;
 
 	posix_trim(rig.store, 0);
-	before = rig_count_fds();
+	before = test_count_fds();
 	assert_int_equal(
 		rig_write(&rig, &cred_server, &id, STORE_IO_CHECK, "x"), 0);
 	posix_trim(rig.store, 0);
-	assert_int_equal(rig_count_fds(), before + 1);
+	assert_int_equal(test_count_fds(), before + 1);
 	assert_int_equal(store_commit(rig.store, &id, 0, 0), 0);
 	posix_trim(rig.store, 0);
-	assert_int_equal(rig_count_fds(), before);
+	assert_int_equal(test_count_fds(), before);
 }
 
 /* A budget the process does not have: it learns, and goes on. */
@@ -284,7 +284,7 @@ static void test_too_large_a_budget(void **state)
 	rig_stop(&rig);
 	rig.max_fds = 10000;
 	rig_start(&rig);
-	old = limit_descriptors(rig_count_fds() + 90);
+	old = limit_descriptors(test_count_fds() + 90);
 	for (int i = 0; i < 500;) {
 		int err;
 
@@ -559,7 +559,7 @@ static void test_races(void **state)
 	unsigned before;
 
 	posix_trim(rig.store, 0);
-	before = rig_count_fds();
+	before = test_count_fds();
 	for (uintptr_t i = 0; i < THREADS; i++)
 		assert_int_equal(
 			pthread_create(&threads[i], NULL,
@@ -568,7 +568,7 @@ static void test_races(void **state)
 	for (int i = 0; i < THREADS; i++)
 		pthread_join(threads[i], NULL);
 	posix_trim(rig.store, 0);
-	assert_int_equal(rig_count_fds(), before);
+	assert_int_equal(test_count_fds(), before);
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)

@@ -5,7 +5,6 @@
 #include <grp.h>
 #include <linux/capability.h>
 #include <pthread.h>
-#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -67,12 +66,12 @@ static struct store *try_start(const char *path, char *why, size_t why_size)
 static void check_refused(const char *path, const char *words)
 {
 	char why[256] = "";
-	unsigned before = rig_count_fds();
+	unsigned before = test_count_fds();
 
 	assert_null(try_start(path, why, sizeof(why)));
 	if (!strstr(why, words))
 		fail_msg("\"%s\" does not say \"%s\"", why, words);
-	assert_int_equal(rig_count_fds(), before);
+	assert_int_equal(test_count_fds(), before);
 }
 
 static void test_not_there(void **state)
@@ -300,8 +299,7 @@ int main(void)
 	};
 
 	rig_need_root();
-	if (unshare(CLONE_NEWNS) != 0 ||
-		mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0) {
+	if (!test_own_mounts()) {
 		perror("cannot have mounts of our own: skipped");
 		return 77;
 	}

@@ -521,7 +521,7 @@ static void test_observed_no_more(void **state)
 
 	watch(&d, STORE_WATCH_ENTRIES);
 	assert_int_equal(store_observe(rig.store, NULL), 0);
-	fds = rig_count_fds();
+	fds = test_count_fds();
 	HERE(touch("d/f"));
 	assert_int_equal(
 		store_watch(rig.store, &d, STORE_WATCH_ENTRIES), -EOPNOTSUPP);
@@ -531,7 +531,7 @@ static void test_observed_no_more(void **state)
 				 &(struct store_observer){.outside = hear}),
 		0);
 	assert_int_equal(store_observe(rig.store, NULL), 0);
-	assert_int_equal(rig_count_fds(), fds);
+	assert_int_equal(test_count_fds(), fds);
 	assert_false(was_heard(OUTSIDE_ENTRY, &d, "f"));
 }
 
