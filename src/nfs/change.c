@@ -301,6 +301,17 @@ static void commit(struct name_change *nc, struct dirchange *dc,
 	tell_parents(nc, before, known ? after : NULL);
 }
 
+/* What the store is told of each change before it makes it. */
+static void prepare_changes(struct name_change *nc, const struct dirchange *dc)
+{
+	static const struct fileid none = {.len = 0};
+
+	for (int i = 0; i < dirs_of(nc); i++) {
+		nc->change[i].no_position = !dirchange_is_told(dc, i);
+		nc->change[i].victim = nc->has_victim ? &nc->victim : &none;
+	}
+}
+
 /* Inside the section and admitted: change it, or say why not. */
 static nfsstat4 apply_inside(struct name_change *nc, struct dirchange *dc,
 	const struct attr before[2])
@@ -313,8 +324,7 @@ static nfsstat4 apply_inside(struct name_change *nc, struct dirchange *dc,
 		dirchange_abort(dc);
 		return status;
 	}
-	for (int i = 0; i < dirs_of(nc); i++)
-		nc->change[i].no_position = !dirchange_is_told(dc, i);
+	prepare_changes(nc, dc);
 	watch_first_link(nc);
 	children_begin(nc, &children, dc);
 	status = errmap_status(nc->apply(nc));

@@ -85,8 +85,8 @@ int memory_foreign_remove(
 	struct memory *m = memory_checked(s);
 	struct fileid victim;
 	bool was_dir;
-	int err =
-		mem_remove_entry(m, &cred_server, dir, name, &victim, &was_dir);
+	int err = mem_remove_entry(
+		m, &cred_server, dir, name, NULL, &victim, &was_dir);
 
 	if (err)
 		return err;

@@ -198,8 +198,15 @@ int mem_create_entry(struct memory *m, const struct cred *cred,
 int mem_link_entry(struct memory *m, const struct cred *cred,
 	const struct fileid *id, const struct fileid *dir, struct name name);
 int mem_remove_entry(struct memory *m, const struct cred *cred,
-	const struct fileid *dir, struct name name, struct fileid *victim,
-	bool *was_dir);
+	const struct fileid *dir, struct name name, const struct fileid *only,
+	struct fileid *victim, bool *was_dir);
+
+/*
+ * @entry may lose its name, as far as dir_change.victim says so: @only. There
+ * may be neither. 0 or -EWOULDBLOCK.
+ */
+int mem_check_victim(const struct memory *m, const struct mem_entry *entry,
+	const struct fileid *only);
 
 /* @child may be taken out of @dir by @cred: 0, -EACCES or -EPERM. */
 int mem_may_remove(const struct cred *cred, const struct mem_node *dir,
@@ -221,6 +228,7 @@ void mem_note_entry(struct memory *m, const struct fileid *dir,
 
 /* What was done, for the changes to tell. */
 struct mem_renamed {
+	const struct fileid *only; /* in: dir_change.victim */
 	struct fileid source;
 	struct fileid victim; /* len 0: none */
 	bool source_is_dir, victim_was_dir;

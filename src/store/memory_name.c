@@ -342,9 +342,20 @@ int mem_check_remove(struct store *s, const struct cred *cred,
 	return 0;
 }
 
+int mem_check_victim(const struct memory *m, const struct mem_entry *entry,
+	const struct fileid *only)
+{
+	struct fileid id;
+
+	if (!entry || !only)
+		return 0;
+	id = mem_fileid(m, entry->child);
+	return fileid_equal(&id, only) ? 0 : -EWOULDBLOCK;
+}
+
 int mem_remove_entry(struct memory *m, const struct cred *cred,
-	const struct fileid *dir, struct name name, struct fileid *victim,
-	bool *was_dir)
+	const struct fileid *dir, struct name name, const struct fileid *only,
+	struct fileid *victim, bool *was_dir)
 {
 	struct mem_entry *e;
 	struct mem_node *d, *child;
@@ -352,6 +363,8 @@ int mem_remove_entry(struct memory *m, const struct cred *cred,
 
 	scope_lock(&m->lock);
 	err = check_remove(m, cred, dir, name, &d, &e);
+	if (!err)
+		err = mem_check_victim(m, e, only);
 	if (err)
 		return err;
 	child = e->child;
@@ -368,7 +381,8 @@ int mem_remove(struct store *s, const struct cred *cred,
 	struct memory *m = memory_of(s);
 	struct fileid victim;
 	bool was_dir;
-	int err = mem_remove_entry(m, cred, dir, name, &victim, &was_dir);
+	int err = mem_remove_entry(
+		m, cred, dir, name, change->victim, &victim, &was_dir);
 
 	if (err)
 		return err;

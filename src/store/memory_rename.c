@@ -175,6 +175,9 @@ int mem_rename_entry(struct memory *m, const struct cred *cred,
 	done->nothing = r.nothing;
 	if (r.nothing)
 		return 0;
+	err = mem_check_victim(m, r.victim, done->only);
+	if (err)
+		return err;
 	/* The new name first: it alone can fail. */
 	err = mem_entry_add(m, r.to_dir, to, source);
 	if (err)
@@ -221,7 +224,9 @@ int mem_rename(struct store *s, const struct cred *cred,
 	bool *nothing)
 {
 	struct memory *m = memory_of(s);
-	struct mem_renamed done = {0};
+	bool inside = fileid_equal(from_dir, to_dir);
+	struct mem_renamed done = {
+		.only = inside ? from_change->victim : to_change->victim};
 	int err = mem_rename_entry(m, cred, from_dir, from, to_dir, to, &done);
 
 	if (err)
@@ -231,7 +236,7 @@ int mem_rename(struct store *s, const struct cred *cred,
 		return 0;
 	if (done.victim_was_dir)
 		dirindex_forget(m->index, &done.victim);
-	if (fileid_equal(from_dir, to_dir)) {
+	if (inside) {
 		tell_inside(m, from_dir, from, to, &done, from_change);
 		return 0;
 	}

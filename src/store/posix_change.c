@@ -381,6 +381,16 @@ static int loser_open(
 	return 0;
 }
 
+/*
+ * Others may have put something else there since it was looked at: nobody was
+ * asked about that.
+ */
+static int loser_check(const struct loser *l, const struct fileid *only)
+{
+	return l->fd < 0 || !only || fileid_equal(&l->id, only) ? 0
+								: -EWOULDBLOCK;
+}
+
 static void loser_close(struct loser *l)
 {
 	if (l->fd >= 0)
@@ -403,20 +413,28 @@ static void loser_settle(struct posix *p, struct loser *l)
 	l->fd = -1;
 }
 
-/* Some file systems say EEXIST where most say ENOTEMPTY (POSIX allows it). */
+/*
+ * Some file systems say EEXIST where most say ENOTEMPTY (POSIX allows it). And
+ * a directory that has become a file just now, or a file a directory, is none
+ * of the caller's errors.
+ */
 static int remove_error(int dirfd, int err)
 {
+	if (err == -ENOTDIR || err == -EISDIR)
+		return -EWOULDBLOCK;
 	return err == -EEXIST ? -ENOTEMPTY : posix_dir_error(dirfd, err);
 }
 
 static int remove_as(struct posix *p, const struct cred *cred, int dirfd,
-	struct name name, struct loser *l)
+	struct name name, const struct fileid *only, struct loser *l)
 {
 	struct cname c = cname_of(name);
 	scope_caller err = caller_enter(p->can_switch, cred);
 
 	if (!err)
 		err = loser_open(p, dirfd, name, l);
+	if (!err)
+		err = loser_check(l, only);
 	if (err)
 		return err;
 	if (unlinkat(dirfd, c.s, l->dir ? AT_REMOVEDIR : 0) == 0)
@@ -433,7 +451,7 @@ int posix_remove(struct store *s, const struct cred *cred,
 	int err = posix_dir(p, dir, &fh);
 
 	if (!err)
-		err = remove_as(p, cred, fh->fd, name, &loser);
+		err = remove_as(p, cred, fh->fd, name, change->victim, &loser);
 	if (err)
 		return err;
 	change->kind = CHANGE_REMOVE_ENTRY;
@@ -452,6 +470,7 @@ struct rename_op {
 	struct name from;
 	struct name to;
 	struct fileid source;
+	const struct fileid *only; /* may lose its name; NULL: anything */
 	struct loser victim;
 	bool nothing;
 };
@@ -468,9 +487,11 @@ static int rename_lookup(struct rename_op *r)
 		err = loser_open(r->p, r->to_dir, r->to, &r->victim);
 	if (err == -ENOENT)
 		err = 0;
-	r->nothing = !err && r->victim.fd >= 0 &&
-		fileid_equal(&r->source, &r->victim.id);
-	return err;
+	if (err)
+		return err;
+	r->nothing =
+		r->victim.fd >= 0 && fileid_equal(&r->source, &r->victim.id);
+	return r->nothing ? 0 : loser_check(&r->victim, r->only);
 }
 
 static int rename_as(struct rename_op *r, const struct cred *cred)
@@ -559,6 +580,8 @@ int posix_rename(struct store *s, const struct cred *cred,
 		return err;
 	r.from_dir = source->fd;
 	r.to_dir = target->fd;
+	r.only = fileid_equal(from_dir, to_dir) ? from_change->victim
+						: to_change->victim;
 	err = rename_as(&r, cred);
 	*nothing = r.nothing;
 	if (!err && !r.nothing) {

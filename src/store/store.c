@@ -356,9 +356,8 @@ int store_check_rename(struct store *s, const struct cred *cred,
 /* All a caller may say in a change it hands to a store. */
 static void change_clear(struct dir_change *change)
 {
-	bool no_position = change->no_position;
-
-	*change = (struct dir_change){.no_position = no_position};
+	*change = (struct dir_change){
+		.no_position = change->no_position, .victim = change->victim};
 }
 
 static void assert_change(const struct dir_change *c, enum change_kind kind)

@@ -60,6 +60,11 @@ struct dir_change {
 	 * directory to find out cookies and position.
 	 */
 	bool no_position;
+	/*
+	 * In, of a removal or rename: nothing else may lose its name (len 0:
+	 * nothing at all); NULL: whatever is there.
+	 */
+	const struct fileid *victim;
 	struct change_entry entry;
 	struct change_entry old;
 	struct change_entry overwritten;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What others do between the dry check of a change and the change itself:
- * another directory than the one that was looked at was removed, and the
- * remover's own delegation of the first ended without a word; a RENAME that
+ * another object than the one that was looked at was removed, which nobody was
+ * asked about and nobody kept for who had it open; a RENAME that
  * they had made into nothing was told all the same; and a file that they had
  * removed made the answer STALE.
  */
@@ -130,16 +130,12 @@ static void expect_valid(struct peer *p, stateid4 *sid)
 		NFS4_OK);
 }
 
-/* Who holds what is gone must return it; who holds the other keeps it. */
-static void expect_another_gone(struct scene *s, stateid4 *own)
+/* Both are as they were, and the first may still be granted to others. */
+static void expect_both_there(struct scene *s, stateid4 *own)
 {
-	struct state_stats stats;
-
-	peer_serve_until(&s->other, &s->other.recalls, 1);
-	state_read_stats(s->r.server->state, &stats);
-	assert_int_equal(stats.recalls_by_reason[RECALL_DIRECTORY_REMOVED], 1);
+	assert_int_equal(s->other.recalls, 0);
+	handle_of(&s->p, "dir/victim");
 	expect_valid(&s->p, own);
-	/* And it may be granted to others. */
 	take_dir_delegation(&s->other, "dir/saved", ENTRIES);
 }
 
@@ -151,14 +147,39 @@ static nfsstat4 try_remove(struct scene *s, const char *name)
 	return peer_call(&s->p);
 }
 
-static void another_directory_is_removed(void **state)
+/* When it is removed after all, who holds it is asked before. */
+static void another_directory_is_not_removed(void **state)
 {
 	static struct scene s;
 	stateid4 own;
 
 	make_both(&s, &own);
+	assert_int_equal(try_remove(&s, "victim"), NFS4ERR_DELAY);
+	expect_both_there(&s, &own);
+	assert_int_equal(try_remove(&s, "victim"), NFS4ERR_DELAY);
+	peer_serve_until(&s.other, &s.other.recalls, 1);
+	end(&s);
+}
+
+static void a_file_in_its_place(struct store *s)
+{
+	move(s, "victim", "saved");
+	assert_int_equal(memory_foreign_create(
+				 s, &where, n("victim"), OBJECT_FILE, NULL),
+		0);
+}
+
+/* Not NOTDIR, of which the client would think that the parent is none. */
+static void a_file_is_not_removed_for_a_directory(void **state)
+{
+	static struct scene s;
+
+	begin(&s);
+	make(&s, "victim");
+	deed = a_file_in_its_place;
+	assert_int_equal(try_remove(&s, "victim"), NFS4ERR_DELAY);
+	handle_of(&s.p, "dir/victim");
 	assert_int_equal(try_remove(&s, "victim"), NFS4_OK);
-	expect_another_gone(&s, &own);
 	end(&s);
 }
 
@@ -178,15 +199,15 @@ static void rename_in_dir(struct scene *s, const char *from, const char *to)
 	assert_int_equal(try_rename(s, from, to), NFS4_OK);
 }
 
-static void another_directory_is_overwritten(void **state)
+static void another_directory_is_not_overwritten(void **state)
 {
 	static struct scene s;
 	stateid4 own;
 
 	make_both(&s, &own);
 	make(&s, "source");
-	rename_in_dir(&s, "source", "victim");
-	expect_another_gone(&s, &own);
+	assert_int_equal(try_rename(&s, "source", "victim"), NFS4ERR_DELAY);
+	expect_both_there(&s, &own);
 	end(&s);
 }
 
@@ -285,8 +306,9 @@ static void a_file_to_be_removed_has_gone(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(another_directory_is_removed),
-		cmocka_unit_test(another_directory_is_overwritten),
+		cmocka_unit_test(another_directory_is_not_removed),
+		cmocka_unit_test(a_file_is_not_removed_for_a_directory),
+		cmocka_unit_test(another_directory_is_not_overwritten),
 		cmocka_unit_test(the_directory_is_moved_away),
 		cmocka_unit_test(a_rename_becomes_nothing),
 		cmocka_unit_test(a_file_to_be_overwritten_has_gone),

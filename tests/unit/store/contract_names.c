@@ -447,6 +447,30 @@ static void test_remove(void **state)
 	assert_int_equal(ct_attr(t, &t->dir).nlink, 2);
 }
 
+static int remove_only(struct ct *t, const char *name, const struct fileid *id)
+{
+	struct dir_change change = {.victim = id};
+
+	return store_remove(
+		t->s, &cred_server, &t->dir, name_from_str(name), &change);
+}
+
+/* What others have put there since it was looked at stays. */
+static void test_remove_only(void **state)
+{
+	struct ct *t = *state;
+	struct fileid a = ct_make(t, &t->dir, "a", OBJECT_FILE, 0644);
+	struct fileid b = ct_make(t, &t->dir, "b", OBJECT_DIR, 0755);
+	struct fileid found;
+
+	assert_err(remove_only(t, "a", &b), EWOULDBLOCK);
+	assert_err(remove_only(t, "b", &a), EWOULDBLOCK);
+	assert_ok(ct_lookup(t, &t->dir, "a", &found));
+	assert_ok(remove_only(t, "a", &a));
+	assert_err(remove_only(t, "a", &a), ENOENT);
+	assert_ok(remove_only(t, "b", &b));
+}
+
 static void test_sticky(void **state)
 {
 	struct ct *t = *state;
@@ -566,6 +590,7 @@ int contract_run_names(void)
 		ct_test(test_link),
 		ct_test(test_link_permissions),
 		ct_test(test_remove),
+		ct_test(test_remove_only),
 		ct_test(test_sticky),
 		ct_test(test_pin),
 		ct_test(test_pin_with_a_name),

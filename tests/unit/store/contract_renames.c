@@ -41,6 +41,41 @@ static void test_across(void **state)
 	assert_true(fileid_equal(&up, &sub));
 }
 
+static int rename_only(struct ct *t, const char *from,
+	const struct fileid *to_dir, const char *to,
+	const struct fileid *victim)
+{
+	struct dir_change changes[2] = {{.victim = victim}, {.victim = victim}};
+	bool nothing;
+
+	return store_rename(t->s, &cred_server, &t->dir, name_from_str(from),
+		to_dir, name_from_str(to), &changes[0], &changes[1], &nothing);
+}
+
+/* Nothing loses its name but what it was said to be. */
+static void test_replaces_only(void **state)
+{
+	struct ct *t = *state;
+	struct fileid dir = ct_make(t, &t->dir, "d", OBJECT_DIR, 0755);
+	struct fileid a = ct_make(t, &t->dir, "a", OBJECT_FILE, 0644);
+	struct fileid b = ct_make(t, &t->dir, "b", OBJECT_FILE, 0644);
+	struct fileid c = ct_make(t, &dir, "c", OBJECT_FILE, 0644);
+	const struct fileid none = {.len = 0};
+	struct fileid found;
+
+	assert_err(rename_only(t, "a", &t->dir, "b", &a), EWOULDBLOCK);
+	assert_err(rename_only(t, "a", &dir, "c", &none), EWOULDBLOCK);
+	assert_ok(ct_lookup(t, &t->dir, "a", &found));
+	assert_ok(ct_lookup(t, &t->dir, "b", &found));
+	assert_true(fileid_equal(&b, &found));
+	assert_ok(ct_lookup(t, &dir, "c", &found));
+	assert_true(fileid_equal(&c, &found));
+	assert_ok(rename_only(t, "a", &t->dir, "b", &b));
+	assert_ok(rename_only(t, "b", &t->dir, "free", &none));
+	assert_ok(rename_only(t, "free", &t->dir, "gone", &b));
+	assert_ok(rename_only(t, "gone", &dir, "c", &c));
+}
+
 static void test_replaces(void **state)
 {
 	struct ct *t = *state;
@@ -162,6 +197,7 @@ int contract_run_renames(void)
 		ct_test(test_inside),
 		ct_test(test_across),
 		ct_test(test_replaces),
+		ct_test(test_replaces_only),
 		ct_test(test_plan),
 		ct_test(test_types_do_not_match),
 		ct_test(test_loops),

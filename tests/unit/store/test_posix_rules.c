@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -577,6 +578,42 @@ static void test_full_directories_stay(void **state)
 	assert_int_equal(rename_as(ALICE, &rig.root, "b", &rig.root, "a"), 0);
 }
 
+/* Runs between a look at what is to be removed and its removal. */
+static void (*meanwhile)(const char *path);
+
+int unlinkat(int dirfd, const char *name, int flags)
+{
+	void (*it)(const char *path) = meanwhile;
+
+	meanwhile = NULL;
+	if (it)
+		it(rig_path(&rig, name));
+	return syscall(SYS_unlinkat, dirfd, name, flags);
+}
+
+static void make_it_a_directory(const char *path)
+{
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(mkdir(path, 0755), 0);
+}
+
+static void make_it_a_file(const char *path)
+{
+	assert_int_equal(rmdir(path), 0);
+	assert_int_equal(mknod(path, S_IFREG | 0644, 0), 0);
+}
+
+/* No error of the caller's, and nothing to say of the directory it is in. */
+static void test_another_type_at_the_last_moment(void **state)
+{
+	rig_make(&rig, &rig.root, "f", OBJECT_FILE, 0);
+	meanwhile = make_it_a_directory;
+	assert_int_equal(remove_as(0, &rig.root, "f"), -EWOULDBLOCK);
+	meanwhile = make_it_a_file;
+	assert_int_equal(remove_as(0, &rig.root, "f"), -EWOULDBLOCK);
+	assert_int_equal(remove_as(0, &rig.root, "f"), 0);
+}
+
 static void test_what_is_gone_is_stale(void **state)
 {
 	struct fileid dir = rig_make(&rig, &rig.root, "d", OBJECT_DIR, ALICE);
@@ -738,6 +775,7 @@ int main(void)
 		TEST(test_directories_do_not_swallow_themselves),
 		TEST(test_moving_a_directory_writes_it),
 		TEST(test_full_directories_stay),
+		TEST(test_another_type_at_the_last_moment),
 		TEST(test_what_is_gone_is_stale),
 		TEST(test_exclusive_verifier),
 		TEST(test_ordinary_files_match_no_verifier),
