@@ -341,7 +341,13 @@ static void render_type(struct render *r, const char *type, const json_t *o)
 	number_line(r, "  revoked", number_at(o, "revoked"));
 }
 
-/* A type without a limit does not exist. */
+static void render_off(struct render *r, const char *type)
+{
+	begin_line(r, type);
+	render_str(r, "no delegations: they are switched off\n");
+}
+
+/* A type without a limit does not exist, or is switched off. */
 static void render_types(struct render *r, const json_t *types)
 {
 	const char *type;
@@ -351,6 +357,8 @@ static void render_types(struct render *r, const json_t *types)
 	{
 		if (number_at(value, "limit"))
 			render_type(r, type, value);
+		else if (strcmp(type, "directory") == 0)
+			render_off(r, type);
 	}
 }
 

@@ -56,6 +56,7 @@ static void read_watches(const struct exports *x, struct store_watch_stats *to)
 void metrics_read(const struct metrics_source *source, struct metrics *ret)
 {
 	struct nfs_server *server = source->server;
+	const struct state_config *config = state_get_config(server->state);
 
 	ret->one = 1;
 	ret->started_s = source->started_s;
@@ -63,12 +64,11 @@ void metrics_read(const struct metrics_source *source, struct metrics *ret)
 	deleg_stats_read(server->state, &ret->delegs);
 	ret->deleg_limits[DELEG_FILE] = 0;
 	ret->deleg_limits[DELEG_DIR] =
-		state_get_config(server->state)->max_dir_delegs;
+		config->dir_delegations ? config->max_dir_delegs : 0;
 	for (int i = 0; i < DIRMEMORY_USES; i++)
 		ret->deleg_bytes[i] = dirmemory_bytes(i);
 	ret->deleg_bytes_all = dirmemory_total();
-	ret->deleg_bytes_limit =
-		state_get_config(server->state)->max_deleg_bytes;
+	ret->deleg_bytes_limit = config->max_deleg_bytes;
 	rpc_read_stats(server->rpc, &ret->rpc);
 	for (int i = 0; i < STORE_CALLS; i++)
 		ret->store[i] = store_call_stats(i);

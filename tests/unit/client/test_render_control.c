@@ -216,6 +216,27 @@ static void test_status(void **state)
 		"  overflows    0\n");
 }
 
+static void test_status_without_delegations(void **state)
+{
+	check(render_status,
+		"{\"version\":\"1\",\"pid\":7,\"address\":\"x\","
+		"\"delegations\":{\"file\":{\"limit\":0},"
+		"\"directory\":{\"limit\":0,\"refused\":{}}}}",
+		"heraldd        1, pid 7, up 0s\n"
+		"address        x, lease 0 s\n"
+		"clients        0\n"
+		"sessions       0\n"
+		"connections    0\n"
+		"threads        0\n"
+		"open files     0\n"
+		"locked ranges  0\n"
+		"directory      no delegations: they are switched off\n"
+		"notifications  0 sent, 0 bytes waiting\n"
+		"  queued       0\n"
+		"  delivered    0\n"
+		"  overflows    0\n");
+}
+
 /* A server of another age says less, or other things. */
 static void test_anything_is_rendered(void **state)
 {
@@ -267,6 +288,7 @@ int main(void)
 		cmocka_unit_test(test_ages),
 		cmocka_unit_test(test_recalled),
 		cmocka_unit_test(test_status),
+		cmocka_unit_test(test_status_without_delegations),
 		cmocka_unit_test(test_anything_is_rendered),
 		cmocka_unit_test(test_json_of_what_is_no_text),
 	};

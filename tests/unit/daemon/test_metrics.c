@@ -221,6 +221,28 @@ static int teardown(void **state)
 	return 0;
 }
 
+static void switch_off(struct nfs_server_config *config)
+{
+	config->state.dir_delegations = false;
+}
+
+/* Where they are switched off, there are none. */
+static void test_dd18_a_limit_of_none(void **state)
+{
+	static const struct testserver_options options = {
+		.configure = switch_off};
+	static struct metrics m;
+	struct testserver ts;
+	struct metrics_source source = {.started_s = 1};
+
+	testserver_start(&ts, &options);
+	source.server = ts.server;
+	source.index = ts.index;
+	metrics_read(&source, &m);
+	assert_int_equal(m.deleg_limits[DELEG_DIR], 0);
+	testserver_stop(&ts);
+}
+
 static int dial(const struct site *site)
 {
 	struct timeval patience = {.tv_sec = 30};
@@ -363,6 +385,7 @@ int main(void)
 		cmocka_unit_test(test_histograms_add_up),
 		cmocka_unit_test(test_unused_operations_are_left_out),
 		cmocka_unit_test(test_dd23_marks_and_local_events),
+		cmocka_unit_test(test_dd18_a_limit_of_none),
 		cmocka_unit_test(test_the_table_has_a_row_for_each),
 		HTTP_TEST(test_get),
 		HTTP_TEST(test_anything_else),
