@@ -222,11 +222,11 @@ static bool is_settled(struct local_dir *d, uint32_t *round, int *err)
 	return d->links_lost || d->links_known;
 }
 
-/* If somebody was promised them all the while, so that each was noted. */
+/* If nobody was the first or the last meanwhile, so that each was noted. */
 static void settle(struct local_dir *d, uint32_t round)
 {
 	scope_lock(&d->server->local.lock);
-	if (!d->children || d->links_round != round)
+	if (d->links_round != round)
 		return;
 	d->links_known = true;
 	if (d->links)

@@ -16,7 +16,9 @@
 
 #include "ask.h"
 #include "local_scene.h"
+#include "base/cleanup.h"
 #include "nfs/local.h"
+#include "nfs/local_dir.h"
 #include "state/deleg.h"
 #include "state/state.h"
 #include "store/memory_foreign.h"
@@ -264,6 +266,37 @@ static void dd23_links_that_others_make(void **state)
 	expect_told(s, "y2");
 }
 
+static void count_children(struct local_dir *d, int more)
+{
+	scope_lock(&d->server->local.lock);
+	local_dir_count_children_locked(d, more);
+}
+
+/*
+ * The last one's release waits for a worker when the next one comes. What came
+ * in between was not noted, and a list made then is of nobody's.
+ */
+static void dd23_links_made_between_two_holders(void **state)
+{
+	struct scene *s = *state;
+	struct nfs_server *server = s->r.server;
+	struct fileid x = make(s, &s->root, "x");
+	struct local_dir *d;
+
+	take_children(s);
+	d = local_dir_get(server, &s->dir);
+	count_children(d, -1);
+	assert_int_equal(local_watch_links(server, &s->dir), 0);
+	link_to(s, &x, &s->dir, "linked");
+	await_child(s);
+	settle(s);
+	assert_int_equal(marks(s), 1);
+	count_children(d, 1);
+	assert_int_equal(local_watch_links(server, &s->dir), 0);
+	local_dir_put(d);
+	expect_told(s, "x");
+}
+
 static void move(struct scene *s, const struct fileid *from,
 	const struct fileid *to, const char *name)
 {
@@ -369,6 +402,7 @@ int main(void)
 		CASE(dd23_links_made_on_a_failing_disk),
 		CASE(dd23_a_linked_file_moved_here_through_us),
 		CASE(dd23_links_that_others_make),
+		CASE(dd23_links_made_between_two_holders),
 		CASE(dd23_a_child_that_went_and_came_back),
 		CASE(dd23_without_room_children_are_not_promised),
 		CASE(dd23_too_many_links_are_not_promised),
