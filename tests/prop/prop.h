@@ -160,7 +160,8 @@ struct hold {
 	enum hold_state state;
 	bool recalled;
 	int reason;      /* enum recall_reason; -1: not known */
-	bool lost;       /* ended without DELEGRETURN: tail may be missing */
+	bool lost;       /* ended without or with a late DELEGRETURN: a
+			    tail may be missing */
 	bool probed;     /* this quiet point made changes that it hears of */
 	bool quiet_told; /* ... and was told of the last one */
 	bool local_probed, local_made, local_unmade; /* the same, locally */
@@ -252,7 +253,7 @@ struct world {
 	uint64_t recalls_seen[RECALL_REASONS], recalls_maybe;
 	atomic_ullong ops, ops_failed, ops_watched, grants, refusals, returns;
 	atomic_ullong fair_ops, fair_ops_watched;
-	atomic_ullong revoked;
+	atomic_ullong revoked, late_returns;
 	atomic_ullong mischief[MISCHIEFS];
 };
 

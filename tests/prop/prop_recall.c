@@ -46,13 +46,15 @@ static bool is_touched(const struct hold *h, const struct spy_name *name)
  */
 static bool is_half_known(const struct hold *h, const struct spy_change *c)
 {
+	bool own = hold_is_own(h, c->who);
 	bool lacks_some = !hold_covers(h, CHANGE_ADD_ENTRY) ||
 		!hold_covers(h, CHANGE_REMOVE_ENTRY);
 
-	if (hold_is_own(h, c->who) && c->has_source)
-		return actor_did(LOCAL_NAME, 0,
-			prop_name_index(h->peer->world, spy_name(&c->source)));
-	return lacks_some && c->kind != CHANGE_REMOVE_ENTRY &&
+	if (own && c->has_source &&
+		actor_did(LOCAL_NAME, 0,
+			prop_name_index(h->peer->world, spy_name(&c->source))))
+		return true;
+	return (own || lacks_some) && c->kind != CHANGE_REMOVE_ENTRY &&
 		(is_touched(h, &c->name) ||
 			(c->kind == CHANGE_RENAME_ENTRY &&
 				is_touched(h, &c->old)));

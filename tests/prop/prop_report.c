@@ -60,8 +60,10 @@ void report_print(const struct world *w, double seconds)
 		printf("%" PRIu64 " local changes of names and directories, "
 		       "%" PRIu64 " found out and told\n",
 			c->local_acts, c->local_told);
-	printf("%llu grants, %llu refusals, %llu returns, %llu revoked\n",
-		w->grants, w->refusals, w->returns, w->revoked);
+	printf("%llu grants, %llu refusals, %llu returns (at most %llu late), "
+	       "%llu revoked\n",
+		w->grants, w->refusals, w->returns, w->late_returns,
+		w->revoked);
 	print_counts(c);
 	printf("on purpose:");
 	for (int m = 0; m < MISCHIEFS; m++)

@@ -55,10 +55,20 @@ static void let_go(struct hold *h)
 
 /* ---- returning ---- */
 
+/* Who does not answer a notification for two seconds ends without the rest. */
+static uint64_t count_late(const struct peer *p)
+{
+	struct state_stats stats;
+
+	state_read_stats(p->world->server.server->state, &stats);
+	return stats.late_returns;
+}
+
 /* @h is RETURNING, and ours. */
 static void do_return(struct hold *h)
 {
 	struct peer *p = h->peer;
+	uint64_t late = count_late(p);
 	int err;
 
 	hold_take_moment(p->world, &h->returning);
@@ -66,10 +76,12 @@ static void do_return(struct hold *h)
 	check_end(h, err);
 	if (is_revoked(err))
 		let_go(h);
+	late = count_late(p) - late; /* or that of another one */
 	pthread_mutex_lock(&p->lock);
-	end(h, err != 0);
+	end(h, err || late);
 	pthread_mutex_unlock(&p->lock);
 	p->world->returns++;
+	p->world->late_returns += late > 0;
 }
 
 static struct hold *take_in_state(struct peer *p, enum hold_state state)
