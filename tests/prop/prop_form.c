@@ -142,6 +142,18 @@ void match_move_told(struct match *m, const struct spy_change *c)
 }
 
 /*
+ * Without memory to write down what was told, a change means what it means to
+ * the store; who does not know what others did is about to be recalled.
+ */
+static bool may_be_untracked(const struct match *m, const struct spy_change *c)
+{
+	return m->w->weather.memory &&
+		(is_doubtful(m, &c->name) ||
+			(c->kind == CHANGE_RENAME_ENTRY &&
+				is_doubtful(m, &c->old)));
+}
+
+/*
  * Others may have made or removed what a change of ours is about, and that is
  * told later, if it is still to be told then. So an event says what the change
  * means to those who were told of all before it.
@@ -154,6 +166,8 @@ struct form match_form(struct match *m, const struct spy_change *c)
 
 	if (!m->w->options.local || c->local)
 		return f;
+	if (may_be_untracked(m, c))
+		return (struct form){UNKNOWN, UNKNOWN, UNKNOWN};
 	if (c->kind == CHANGE_REMOVE_ENTRY)
 		f.comes = is_there(m, &c->name);
 	else
