@@ -40,12 +40,15 @@ struct found {
 	struct outside_name digest;
 };
 
-static bool is_gone(struct local_dir *d, struct attr *now)
+/* -ESTALE: it is gone. */
+static int read_dir(struct local_dir *d, struct attr *now)
 {
 	struct fileid id;
+	int err;
 
 	local_dir_copy_id(d, &id);
-	return store_getattr(d->export->store, &id, now) < 0 || now->nlink == 0;
+	err = store_getattr(d->export->store, &id, now);
+	return !err && now->nlink == 0 ? -ESTALE : err;
 }
 
 /*
@@ -59,8 +62,8 @@ static void give_up(struct local_dir *d)
 
 	local_dir_copy_id(d, &id);
 	dirdeleg_recall(d->server->state, &id,
-		is_gone(d, &now) ? RECALL_DIRECTORY_REMOVED
-				 : RECALL_LOCAL_CHANGE);
+		read_dir(d, &now) == -ESTALE ? RECALL_DIRECTORY_REMOVED
+					     : RECALL_LOCAL_CHANGE);
 }
 
 /* ---- the section ---- */
@@ -473,7 +476,7 @@ void local_look_at_dir(struct local_dir *d, uint8_t reported)
 	struct attr now;
 	bool lost = reported & LOCAL_LOST, children;
 
-	if (is_gone(d, &now)) {
+	if (read_dir(d, &now) < 0) {
 		give_up(d);
 		return;
 	}

@@ -258,6 +258,20 @@ static void dd23_lost_reports_recall_who_is_not_told_of_all(void **state)
 	expect_recall(s, RECALL_LOCAL_CHANGE);
 }
 
+static void dd23_a_failing_disk_is_no_removal(void **state)
+{
+	const struct setattr mode = {.mask = SETATTR_MODE, .mode = 0700};
+	struct scene *s = *state;
+
+	take_dir_delegation(
+		&s->holder, "dir", ENTRIES | BIT(NOTIFY4_CHANGE_DIR_ATTRS));
+	fault_fail(s->r.store, STORE_CALL_GETATTR, EIO, 0);
+	memory_foreign_setattr(s->below, &s->dir, n(""), &mode);
+	expect_recall(s, RECALL_LOCAL_CHANGE);
+	assert_int_equal(recalls(s, RECALL_DIRECTORY_REMOVED), 0);
+	fault_fail(s->r.store, STORE_CALL_GETATTR, 0, 0);
+}
+
 /* Its length is the first character of the longer one, which is a dot. */
 #define LIKE_THE_END "0123456789012345678901234567890123456789012345"
 
@@ -698,6 +712,7 @@ int main(void)
 		CASE(dd23_what_leaves_no_entry_changes_the_directory),
 		CASE(dd23_lost_reports_are_made_up_for),
 		CASE(dd23_lost_reports_recall_who_is_not_told_of_all),
+		CASE(dd23_a_failing_disk_is_no_removal),
 		CASE(dd23_a_name_like_the_end_of_another),
 		CASE(dd23_too_many_entries_to_compare),
 		CASE(dd23_changed_children_are_told),
