@@ -130,11 +130,19 @@ static uint64_t make_value(
 	return n->change_last;
 }
 
+/* That value was of no state: it is not the node's own. */
+static void pass_by_locked(struct node *n)
+{
+	n->change_last += 2;
+	raise_to(&n->state->change_high, n->change_last);
+}
+
 static uint64_t read_locked(struct node *n, int64_t ctime,
 	const struct changeattr_mark *mark, bool in_section,
 	struct node **surplus)
 {
 	struct state *s = n->state;
+	uint64_t value;
 	bool still = in_section || n->change_running == 0;
 	bool mixed = mark->epoch != s->change_epoch ||
 		(mark->last != LAST_UNKNOWN && mark->last != n->change_last);
@@ -144,7 +152,10 @@ static uint64_t read_locked(struct node *n, int64_t ctime,
 		return n->change_last;
 	if (is_closed(s, ctime, mark) && !(in_section && mixed))
 		return policy_change_closed(ctime, s->tick_ns);
-	return make_value(n, ctime, is_exact(n) && still && !mixed, surplus);
+	value = make_value(n, ctime, is_exact(n) && still && !mixed, surplus);
+	if (mixed)
+		pass_by_locked(n);
+	return value;
 }
 
 static uint64_t read_node(struct node *n, int64_t ctime,

@@ -41,7 +41,10 @@ struct changeattr_mark {
 struct changeattr_mark changeattr_mark(
 	struct state *s, const struct fileid *id);
 
-/* The value to report for @id, whose ctime was read after @mark. */
+/*
+ * The value to report for @id, whose ctime was read after @mark. When @id was
+ * changed since @mark, it is not the one that a mark taken now finds.
+ */
 uint64_t changeattr_read_since(struct state *s, const struct fileid *id,
 	int64_t ctime_ns, const struct changeattr_mark *mark);
 

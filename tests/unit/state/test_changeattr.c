@@ -169,6 +169,27 @@ static void test_watch_lost(void **arg)
 	world_free(w);
 }
 
+/* Who compares it later finds that attributes it was read with may be old. */
+static void test_changed_while_it_was_read(void **arg)
+{
+	struct world *w = world_new();
+	struct fileid id = file_named("f");
+	struct node *n = node_get(w->state, &id);
+	struct changeattr_mark mark = changeattr_mark(w->state, &id);
+	int64_t ctime = file_time(w);
+	uint64_t value;
+
+	value = changeattr_read_since(w->state, &id, ctime, &mark);
+	mark = changeattr_mark(w->state, &id);
+	assert_true(mark.last == value);
+	changeattr_touch(w->state, &id);
+	value = changeattr_read_since(w->state, &id, ctime, &mark);
+	mark = changeattr_mark(w->state, &id);
+	assert_true(mark.last > value);
+	node_put(n);
+	world_free(w);
+}
+
 static void test_node_outlives_change(void **arg)
 {
 	struct world *w = world_new();
@@ -553,6 +574,7 @@ int main(void)
 		cmocka_unit_test(test_exact_repeats),
 		cmocka_unit_test(test_exact_between_begin_and_end),
 		cmocka_unit_test(test_watch_lost),
+		cmocka_unit_test(test_changed_while_it_was_read),
 		cmocka_unit_test(test_node_outlives_change),
 		cmocka_unit_test(test_clock_set_back_a_little),
 		cmocka_unit_test(test_too_many_nodes),

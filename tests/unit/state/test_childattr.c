@@ -723,6 +723,29 @@ static void dd04_changed_just_before_it_was_found(void **state)
 	deleg_put(d);
 }
 
+/* ... or between its attributes and their value. */
+static void dd04_changed_while_it_was_read(void **state)
+{
+	struct scene *s = *state;
+	struct deleg *d = hold(s->a, ASK);
+	struct fileid id = stage_dir(200);
+	struct node *child = node_get(s->st.w.state, &id);
+	int64_t now = clock_file_ns(&s->st.w.clock);
+	struct changeattr_mark mark = changeattr_mark(s->st.w.state, &id);
+
+	add_begin(s, s->c, "new", 200);
+	changeattr_touch(s->st.w.state, &id);
+	childattr_note_unknown(s->st.w.state, &id);
+	s->add.entry.has_attr = true;
+	s->add.entry.attr.change =
+		changeattr_read_since(s->st.w.state, &id, now, &mark);
+	add_commit(s);
+	stage_pass(&s->st, DELAY + WINDOW);
+	stage_deliver(&s->st, d, "new", "new", NULL);
+	node_put(child);
+	deleg_put(d);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -752,6 +775,7 @@ int main(void)
 		TEST(dd21_what_cannot_be_read_recalls),
 		TEST(dd14_whose_lease_is_over_is_told_nothing),
 		TEST(dd04_changed_just_before_it_was_found),
+		TEST(dd04_changed_while_it_was_read),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
