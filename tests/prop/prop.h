@@ -222,6 +222,7 @@ struct counts {
 	uint64_t recalls[RECALL_REASONS];
 	uint64_t quiet_points, verifier_moves;
 	uint64_t local_acts, local_told;
+	uint64_t ambiguous; /* models given up: match_is_ambiguous() */
 };
 
 struct options {
@@ -453,6 +454,9 @@ void match_hold(struct world *w, struct hold *h);
 
 /* What happened and what it was told, for who looks for a failure. */
 void match_show(struct world *w, struct hold *h);
+
+/* Could what it was told be another run of changes as well? */
+bool match_is_ambiguous(struct world *w, struct hold *h);
 
 /* Apply what came since then: only attributes can. */
 void match_rest(struct world *w, struct hold *h);

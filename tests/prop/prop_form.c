@@ -54,6 +54,8 @@ enum where match_where(const struct hold *h, const struct spy_change *c)
 	/* Its recall may have met its return, and never been sent. */
 	if ((h->recalled || ended) && weather_is_lenient(h->peer))
 		return MAYBE;
+	if (ended && !h->recalled && h->evidence)
+		return MAYBE;
 	return SURELY_IN;
 }
 

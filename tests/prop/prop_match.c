@@ -72,12 +72,13 @@ static void show(const struct match *m)
 
 	fprintf(stderr,
 		"client %d top %d types %x state %d recalled %d reason %d "
-		"lost %d asked %" PRIu64 " granted %" PRIu64
+		"evidence %u lost %d asked %" PRIu64 " granted %" PRIu64
 		" returning %" PRIu64 " returned %" PRIu64 " filled %" PRIu64
 		" settled %d\nhappened:\n",
 		h->peer->index, h->top, h->deleg.types.word[0], h->state,
-		h->recalled, h->reason, h->lost, h->asked.seq, h->granted,
-		h->returning.seq, h->returned, h->filled, h->settled);
+		h->recalled, h->reason, h->evidence, h->lost, h->asked.seq,
+		h->granted, h->returning.seq, h->returned, h->filled,
+		h->settled);
 	for (size_t i = 0; i < spy_count(); i++)
 		show_any(m, spy_at(i), &heard);
 	show_local(m);
@@ -153,6 +154,30 @@ static void find_run(const struct match *m)
 	show(m);
 	prop_fail(m->w, "told something else than what happened: %s after %zu",
 		best_what, best);
+}
+
+/*
+ * The same from the end: each event for the last change that it can be of.
+ * True: that is another run than the one that was found.
+ */
+static bool fits_otherwise(const struct match *m)
+{
+	size_t left = m->h->nentries;
+	bool other = false;
+
+	for (size_t i = m->nheard; i-- > 0 && left;) {
+		struct heard *heard = &m->heard[i];
+		struct event *e = m->events[left - 1];
+		bool may_be = heard->form.comes != NO &&
+			match_where(m->h, heard->change) != SURELY_OUT &&
+			!match_wrong(m, heard, e);
+
+		if (!may_be && !may_be_untold(m, heard))
+			return false;
+		other |= may_be && heard->told != e;
+		left -= may_be;
+	}
+	return other && !left;
 }
 
 /* ---- the model ---- */
@@ -486,10 +511,17 @@ static void gather(struct match *m)
 	for (size_t i = 0; i < spy_count(); i++)
 		gather_change(m, spy_at(i));
 	list_for_each_entry(e, &m->h->events, link) {
-		m->w->counts.events[e->change.kind]++;
 		if (is_of_entry(e))
 			m->events[n++] = e;
 	}
+}
+
+static void count_events(struct match *m)
+{
+	struct event *e;
+
+	list_for_each_entry(e, &m->h->events, link)
+		m->w->counts.events[e->change.kind]++;
 }
 
 void match_hold(struct world *w, struct hold *h)
@@ -497,6 +529,7 @@ void match_hold(struct world *w, struct hold *h)
 	struct match m = {.w = w, .h = h};
 
 	gather(&m);
+	count_events(&m);
 	find_run(&m);
 	if (is_followed(h))
 		apply_run(&m);
@@ -504,6 +537,19 @@ void match_hold(struct world *w, struct hold *h)
 		see_run(&m);
 	free(m.heard);
 	free(m.events);
+}
+
+bool match_is_ambiguous(struct world *w, struct hold *h)
+{
+	struct match m = {.w = w, .h = h};
+	bool ambiguous;
+
+	gather(&m);
+	find_run(&m);
+	ambiguous = fits_otherwise(&m);
+	free(m.heard);
+	free(m.events);
+	return ambiguous;
 }
 
 void match_show(struct world *w, struct hold *h)

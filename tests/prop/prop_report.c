@@ -58,8 +58,9 @@ void report_print(const struct world *w, double seconds)
 		c->changes, c->changes_seen, c->verifier_moves);
 	if (w->options.local)
 		printf("%" PRIu64 " local changes of names and directories, "
-		       "%" PRIu64 " found out and told\n",
-			c->local_acts, c->local_told);
+		       "%" PRIu64 " found out and told; %" PRIu64
+		       " models given up as ambiguous\n",
+			c->local_acts, c->local_told, c->ambiguous);
 	printf("%llu grants, %llu refusals, %llu returns (at most %llu late), "
 	       "%llu revoked\n",
 		w->grants, w->refusals, w->returns, w->late_returns,
