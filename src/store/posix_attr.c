@@ -201,17 +201,24 @@ int posix_access(struct store *s, const struct cred *cred,
 	return entered ? entered : granted_of(fh->fd, want, granted);
 }
 
+/* To chown() all ones are nobody: leave it as it is. */
+static int check_ids(const struct setattr *set)
+{
+	bool no_uid = (set->mask & SETATTR_UID) && set->uid == UINT32_MAX;
+	bool no_gid = (set->mask & SETATTR_GID) && set->gid == UINT32_MAX;
+
+	return no_uid || no_gid ? -EINVAL : 0;
+}
+
 /* The order is that of a local system: size, owner, mode, times. */
 static int set_owner(int fd, const struct setattr *set)
 {
 	uid_t uid = set->mask & SETATTR_UID ? set->uid : (uid_t)-1;
 	gid_t gid = set->mask & SETATTR_GID ? set->gid : (gid_t)-1;
+	int err = check_ids(set);
 
-	if (!(set->mask & (SETATTR_UID | SETATTR_GID)))
-		return 0;
-	if (((set->mask & SETATTR_UID) && uid == (uid_t)-1) ||
-		((set->mask & SETATTR_GID) && gid == (gid_t)-1))
-		return -EINVAL;
+	if (err || !(set->mask & (SETATTR_UID | SETATTR_GID)))
+		return err;
 	return fchownat(fd, "", uid, gid, AT_EMPTY_PATH) ? -errno : 0;
 }
 
@@ -351,6 +358,33 @@ static int check_owner(const struct posix *p, const struct cred *cred,
 			cred_in_group(cred, set->gid)
 		? 0
 		: -EPERM;
+}
+
+/* It has his group, or the directory's: by its set-group-ID bit or its mount. */
+static int check_new_owner_as(struct posix *p, const struct cred *cred,
+	int dirfd, const struct setattr *set)
+{
+	scope_caller err = caller_enter(p->can_switch, cred);
+	struct statx dir;
+	struct attr attr;
+
+	if (err || caller_is_privileged(p->can_switch, cred))
+		return err;
+	err = posix_stat(dirfd, &dir);
+	if (err)
+		return err;
+	attr = (struct attr){.uid = caller_uid(), .gid = dir.stx_gid};
+	return check_owner(p, cred, &attr, set);
+}
+
+int posix_check_new_owner(struct posix *p, const struct cred *cred, int dirfd,
+	const struct setattr *set)
+{
+	int err = check_ids(set);
+
+	if (err || !(set->mask & (SETATTR_UID | SETATTR_GID)))
+		return err;
+	return check_new_owner_as(p, cred, dirfd, set);
 }
 
 /*

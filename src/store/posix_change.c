@@ -278,8 +278,11 @@ static int create(struct posix *p, const struct cred *cred, int dirfd,
 	struct name name, const struct store_new *new, struct fileid *ret)
 {
 	uint32_t mode = mode_to_create(dirfd, new);
-	int err, fd = make(p, cred, dirfd, name, new, mode);
+	int fd, err = posix_check_new_owner(p, cred, dirfd, &new->attr);
 
+	if (err)
+		return err;
+	fd = make(p, cred, dirfd, name, new, mode);
 	if (fd < 0)
 		return fd;
 	err = posix_id_of_fd(p, fd, ret);

@@ -168,6 +168,13 @@ int posix_apply(struct posix *p, const struct cred *cred, int fd,
 	const struct setattr *set);
 
 /*
+ * May what @cred makes in this directory have the owner that @set says? Asked
+ * before it is made, so that no listing shows it for a moment if not.
+ */
+int posix_check_new_owner(struct posix *p, const struct cred *cred, int dirfd,
+	const struct setattr *set);
+
+/*
  * The way from a directory up to the export's root (as the server): 0 when it
  * gets there, -ESTALE when not, -EINVAL when it comes by @avoid (may be NULL).
  */

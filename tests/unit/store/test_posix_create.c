@@ -40,9 +40,19 @@ int fsetxattr(
 	return -1;
 }
 
+/* How often an owner was given to what had been made already. */
+static int chowns;
+
+int fchownat(int fd, const char *path, uid_t uid, gid_t gid, int flags)
+{
+	chowns++;
+	return syscall(SYS_fchownat, fd, path, uid, gid, flags);
+}
+
 static int setup(void **state)
 {
 	spoil = NULL;
+	chowns = 0;
 	rig_init(&rig);
 	rig_start(&rig);
 	return 0;
@@ -115,6 +125,53 @@ static void test_what_others_put_there_stays(void **state)
 	spoil = put_bobs_there;
 	assert_int_equal(create(&new, &id), -ENOSPC);
 	assert_int_equal(owner_of_f(), BOB);
+}
+
+static void check_owner_refused(struct setattr set, int error)
+{
+	struct store_new new = {.attr = set};
+	struct fileid id;
+
+	for (new.type = OBJECT_FILE; new.type <= OBJECT_DIR; new.type++) {
+		assert_int_equal(create(&new, &id), -error);
+		assert_int_equal(owner_of_f(), -1);
+	}
+	assert_int_equal(chowns, 0);
+}
+
+/* No listing shows for a moment what is refused. */
+static void test_an_owner_is_refused_before(void **state)
+{
+	struct setattr uid = {.mask = SETATTR_UID, .uid = BOB};
+	struct setattr gid = {.mask = SETATTR_GID, .gid = BOB};
+	struct setattr both = {
+		.mask = SETATTR_UID | SETATTR_GID, .uid = ALICE, .gid = BOB};
+
+	check_owner_refused(uid, EPERM);
+	check_owner_refused(gid, EPERM);
+	check_owner_refused(both, EPERM);
+	uid.uid = UINT32_MAX;
+	check_owner_refused(uid, EINVAL);
+	gid.gid = UINT32_MAX;
+	check_owner_refused(gid, EINVAL);
+}
+
+/* What needs no privilege: himself, his group, that of the directory. */
+static void test_an_owner_is_granted(void **state)
+{
+	struct store_new new = {.type = OBJECT_DIR,
+		.attr = {.mask = SETATTR_UID | SETATTR_GID,
+			.uid = ALICE,
+			.gid = ALICE}};
+	struct fileid id;
+
+	assert_int_equal(create(&new, &id), 0);
+	assert_int_equal(rmdir(rig_path(&rig, "f")), 0);
+	assert_int_equal(chown(rig.export, 0, BOB), 0);
+	assert_int_equal(chmod(rig.export, 03777), 0);
+	new.attr.gid = BOB;
+	assert_int_equal(create(&new, &id), 0);
+	assert_int_equal(rig_attr(&rig, &id).gid, BOB);
 }
 
 /* Made, but no descriptor is left to look at it with. */
@@ -216,6 +273,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_half_made_is_not_made),
 		TEST(test_what_others_put_there_stays),
+		TEST(test_an_owner_is_refused_before),
+		TEST(test_an_owner_is_granted),
 		TEST(test_made_without_descriptors),
 		TEST(test_exclusive),
 		TEST(test_exclusive_without_privileges),
