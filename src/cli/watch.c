@@ -49,6 +49,7 @@ struct watch {
 	_Atomic(struct watcher *) watcher;
 	struct render line, record; /* the watcher's thread's */
 	uint64_t told;
+	bool ready; /* said so; from then on the watcher says what ends it */
 	int status;
 	atomic_bool watched, written; /* these threads have ended */
 	sigset_t signals;
@@ -63,6 +64,7 @@ static void on_notice(void *ctx, const struct watcher_notice *notice)
 {
 	struct watch *w = ctx;
 
+	w->ready |= notice->kind == WATCHER_READY;
 	watch_notice(&w->options, notice);
 }
 
@@ -174,7 +176,7 @@ static void *watch_main(void *arg)
 	if (err == 0) {
 		atomic_store(&w->watcher, watcher);
 		err = watcher_run(watcher);
-		if (err == NFS4ERR_NOTDIR)
+		if (err && err != -ETIME && !w->ready)
 			watch_notice_start(
 				&w->options, err, w->options.url.nnames);
 	}

@@ -224,6 +224,17 @@ static void test_refused(void **state)
 	expect_out(f, "/ RESCAN\n/ CREATE x\n");
 }
 
+/* It is there, but may not be listed. */
+static void test_forbidden(void **state)
+{
+	struct fixture *f = *state;
+
+	fake_fail_readdir(f->fake, NFS4ERR_ACCESS);
+	watch(f, NULL, "/");
+	expect_err(f, ": NFS4ERR_ACCESS\n");
+	assert_int_equal(finish(f), 1);
+}
+
 /* A signal ends it even if the server does not answer any more. */
 static void test_signal_without_server(void **state)
 {
@@ -279,6 +290,7 @@ int main(int argc, char **argv)
 		TEST(test_watch_tree),
 		TEST(test_restart),
 		TEST(test_refused),
+		TEST(test_forbidden),
 		TEST(test_signal_without_server),
 		TEST(test_closed_output),
 		TEST(test_slow_reader),
