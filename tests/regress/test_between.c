@@ -169,7 +169,7 @@ static void a_file_in_its_place(struct store *s)
 		0);
 }
 
-/* Not NOTDIR, of which the client would think that the parent is none. */
+/* Nor NOTDIR, of which the client would think that the parent is none. */
 static void a_file_is_not_removed_for_a_directory(void **state)
 {
 	static struct scene s;
