@@ -455,7 +455,10 @@ void match_hold(struct world *w, struct hold *h);
 /* What happened and what it was told, for who looks for a failure. */
 void match_show(struct world *w, struct hold *h);
 
-/* Could what it was told be another run of changes as well? */
+/*
+ * Could what it was told be another run of changes as well, or does it begin
+ * before its listing?
+ */
 bool match_is_ambiguous(struct world *w, struct hold *h);
 
 /* Apply what came since then: only attributes can. */

@@ -180,6 +180,22 @@ static bool fits_otherwise(const struct match *m)
 	return other && !left;
 }
 
+/*
+ * A renaming that its first listing has behind it already: what is there under
+ * the old name by then is not what was renamed.
+ */
+static bool replays_renaming(const struct match *m)
+{
+	for (size_t i = 0; i < m->nheard && !m->h->settled; i++) {
+		const struct heard *heard = &m->heard[i];
+
+		if (heard->told && heard->change->seq <= m->h->filled &&
+			heard->change->kind == CHANGE_RENAME_ENTRY)
+			return true;
+	}
+	return false;
+}
+
 /* ---- the model ---- */
 
 static struct known *known_of(struct match *m, struct name name)
@@ -546,7 +562,7 @@ bool match_is_ambiguous(struct world *w, struct hold *h)
 
 	gather(&m);
 	find_run(&m);
-	ambiguous = fits_otherwise(&m);
+	ambiguous = replays_renaming(&m) || fits_otherwise(&m);
 	free(m.heard);
 	free(m.events);
 	return ambiguous;
