@@ -129,15 +129,17 @@ static void compare(struct world *w, struct hold *h,
 
 /*
  * Is all known of its model, or may something be on its way that happened just
- * before it was granted, and that no probe was behind?
+ * before it was granted, and that no probe was behind? Or its recall, which is
+ * tried again after an answer of DELAY, say, and takes the place of an event.
  */
-static bool is_comparable(const struct hold *h)
+static bool is_comparable(struct hold *h)
 {
 	bool lenient =
 		weather_is_lenient(h->peer) || h->peer->world->options.local;
 
 	return h->usable && h->state == HOLD_LIVE &&
-		(h->probed || (h->granted == 0 && !lenient));
+		(h->probed || (h->granted == 0 && !lenient)) &&
+		recall_reason_of(h) < 0;
 }
 
 static void check_models(struct world *w, struct hold *h, struct listings *all)
