@@ -168,6 +168,7 @@ struct hold {
 	struct list events;
 	unsigned nentries;     /* of them: changes of entries */
 	struct dircache *live; /* ordered ones: fed as events come */
+	bool contradicted;     /* ... and did not fit */
 	/* The directory's own attributes, as last told. */
 	struct attr dir_attr;
 	bitmap4 dir_mask;

@@ -58,6 +58,20 @@ static void note_kind(struct hold *h, const struct dircache_change *change)
 	}
 }
 
+/*
+ * Without memory to write down what was told, changes of ours are told as they
+ * are, and a recall follows for those of others: see check_models().
+ */
+static void contradicted(struct hold *h)
+{
+	const struct world *w = h->peer->world;
+
+	if (!w->options.local || !w->weather.memory)
+		prop_fail(w, "client %d top %d: %s", h->peer->index, h->top,
+			dircache_contradiction(h->live));
+	h->contradicted = true;
+}
+
 static int keep_event(void *ctx, const struct dircache_change *change)
 {
 	struct hold *h = ctx;
@@ -66,9 +80,7 @@ static int keep_event(void *ctx, const struct dircache_change *change)
 	list_add_tail(&h->events, &e->link);
 	note_kind(h, change);
 	if (h->live && dircache_apply(h->live, change) != 0)
-		prop_fail(h->peer->world, "client %d top %d: %s",
-			h->peer->index, h->top,
-			dircache_contradiction(h->live));
+		contradicted(h);
 	return 0;
 }
 

@@ -148,6 +148,11 @@ static void check_models(struct world *w, struct hold *h, struct listings *all)
 
 	if (!is_comparable(h))
 		return;
+	if (h->contradicted)
+		prop_fail(w,
+			"client %d, top %d still holds what it was told "
+			"of in contradictions",
+			h->peer->index, h->top);
 	l = list_dir(w, all, &h->fh);
 	if (!l->listing) {
 		probe_lose(h);
