@@ -53,6 +53,9 @@ static void begin(struct line *l)
 		.ca_maxrequests = 1};
 	peer_join(p, "holder");
 	make_dir_for_all(&l->other, "all");
+	/* Until the backchannel has answered once nothing is granted. */
+	make_dir_for_all(&l->other, "unchanged");
+	take_dir_delegation(p, "unchanged", ENTRIES);
 }
 
 static void end(struct line *l)
