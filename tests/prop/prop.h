@@ -160,6 +160,7 @@ struct hold {
 	enum hold_state state;
 	bool recalled;
 	int reason;      /* enum recall_reason; -1: not known */
+	int on_its_way;  /* that of the server at the quiet point; -1: none */
 	bool lost;       /* ended without or with a late DELEGRETURN: a
 			    tail may be missing */
 	bool probed;     /* this quiet point made changes that it hears of */

@@ -51,6 +51,8 @@ enum where match_where(const struct hold *h, const struct spy_change *c)
 	/* No more names for it; no reason: the recall crossed its return. */
 	if (h->recalled && (h->reason == RECALL_PERMISSION || h->reason < 0))
 		return MAYBE;
+	if (h->on_its_way == RECALL_PERMISSION)
+		return MAYBE;
 	/* Its recall may have met its return, and never been sent. */
 	if ((h->recalled || ended) && weather_is_lenient(h->peer))
 		return MAYBE;

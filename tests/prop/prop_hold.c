@@ -46,7 +46,7 @@ static struct hold *hold_new(struct peer *p, int top, int via,
 	h->dir = prop_fileid(p->world, dir);
 	h->inode = prop_inode(p->world, &h->dir);
 	h->terms = *terms;
-	h->reason = -1;
+	h->reason = h->on_its_way = -1;
 	list_init(&h->events);
 	h->model = new_model(h);
 	if (is_fed(h)) {

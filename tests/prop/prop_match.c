@@ -72,13 +72,13 @@ static void show(const struct match *m)
 
 	fprintf(stderr,
 		"client %d top %d types %x state %d recalled %d reason %d "
-		"evidence %u lost %d asked %" PRIu64 " granted %" PRIu64
+		"(%d) evidence %u lost %d asked %" PRIu64 " granted %" PRIu64
 		" returning %" PRIu64 " returned %" PRIu64 " filled %" PRIu64
 		" settled %d\nhappened:\n",
 		h->peer->index, h->top, h->deleg.types.word[0], h->state,
-		h->recalled, h->reason, h->evidence, h->lost, h->asked.seq,
-		h->granted, h->returning.seq, h->returned, h->filled,
-		h->settled);
+		h->recalled, h->reason, h->on_its_way, h->evidence, h->lost,
+		h->asked.seq, h->granted, h->returning.seq, h->returned,
+		h->filled, h->settled);
 	for (size_t i = 0; i < spy_count(); i++)
 		show_any(m, spy_at(i), &heard);
 	show_local(m);
@@ -544,6 +544,7 @@ void match_hold(struct world *w, struct hold *h)
 {
 	struct match m = {.w = w, .h = h};
 
+	h->on_its_way = recall_reason_of(h);
 	gather(&m);
 	count_events(&m);
 	find_run(&m);

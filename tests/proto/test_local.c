@@ -81,15 +81,13 @@ static gddrnf4_status ask_for(struct scene *s, struct peer *p, uint32_t bits)
 static void take_all(struct scene *s)
 {
 	struct peer *p = &s->holder;
-	GET_DIR_DELEGATION4args *args;
+	GET_DIR_DELEGATION4args args = {
+		.gdda_notification_types.word[0] =
+			ENTRIES | BIT(NOTIFY4_CHANGE_DIR_ATTRS)};
 
-	peer_begin(p);
-	ask_path(p, "dir");
-	ask_dir_delegation(p, ENTRIES | BIT(NOTIFY4_CHANGE_DIR_ATTRS));
-	args = &p->ops[p->nops - 1].opget_dir_delegation;
-	bitmap4_set(&args->gdda_dir_attributes, FATTR4_CHANGE);
-	bitmap4_set(&args->gdda_dir_attributes, FATTR4_MODE);
-	assert_int_equal(peer_call(p), NFS4_OK);
+	bitmap4_set(&args.gdda_dir_attributes, FATTR4_CHANGE);
+	bitmap4_set(&args.gdda_dir_attributes, FATTR4_MODE);
+	take_dir_delegation_as(p, "dir", &args);
 	assert_true(
 		bitmap4_has(&peer_last(p)
 				     ->opget_dir_delegation.gddr_res_non_fatal4
