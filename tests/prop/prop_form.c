@@ -4,6 +4,8 @@
 
 #include <inttypes.h>
 
+#include "state/policy_recall.h"
+
 /* ---- what a hold hears of ---- */
 
 /*
@@ -51,7 +53,7 @@ enum where match_where(const struct hold *h, const struct spy_change *c)
 	/* No more names for it; no reason: the recall crossed its return. */
 	if (h->recalled && (h->reason == RECALL_PERMISSION || h->reason < 0))
 		return MAYBE;
-	if (h->on_its_way == RECALL_PERMISSION)
+	if (h->on_its_way >= 0 && recall_stops_queue(h->on_its_way))
 		return MAYBE;
 	/* Its recall may have met its return, and never been sent. */
 	if ((h->recalled || ended) && weather_is_lenient(h->peer))
