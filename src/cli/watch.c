@@ -49,7 +49,8 @@ struct watch {
 	_Atomic(struct watcher *) watcher;
 	struct render line, record; /* the watcher's thread's */
 	uint64_t told;
-	bool ready; /* said so; from then on the watcher says what ends it */
+	/* Said so, by any thread; from then on the watcher says what ends it. */
+	atomic_bool ready;
 	int status;
 	atomic_bool watched, written; /* these threads have ended */
 	sigset_t signals;
@@ -64,7 +65,8 @@ static void on_notice(void *ctx, const struct watcher_notice *notice)
 {
 	struct watch *w = ctx;
 
-	w->ready |= notice->kind == WATCHER_READY;
+	if (notice->kind == WATCHER_READY)
+		atomic_store(&w->ready, true);
 	watch_notice(&w->options, notice);
 }
 
@@ -176,7 +178,7 @@ static void *watch_main(void *arg)
 	if (err == 0) {
 		atomic_store(&w->watcher, watcher);
 		err = watcher_run(watcher);
-		if (err && err != -ETIME && !w->ready)
+		if (err && err != -ETIME && !atomic_load(&w->ready))
 			watch_notice_start(
 				&w->options, err, w->options.url.nnames);
 	}
