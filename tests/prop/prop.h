@@ -161,8 +161,7 @@ struct hold {
 	bool recalled;
 	int reason;      /* enum recall_reason; -1: not known */
 	int on_its_way;  /* that of the server at the quiet point; -1: none */
-	bool lost;       /* ended without or with a late DELEGRETURN: a
-			    tail may be missing */
+	bool lost;       /* ended without DELEGRETURN in time: no tail */
 	bool probed;     /* this quiet point made changes that it hears of */
 	bool quiet_told; /* ... and was told of the last one */
 	bool local_probed, local_made, local_unmade; /* the same, locally */
@@ -390,6 +389,10 @@ static inline bool hold_is_own(const struct hold *h, int who)
 {
 	return who == h->peer->index && h->via == h->peer->via;
 }
+
+/* Did others do something to this name of it, or to one of the change's? */
+bool hold_shares_name(const struct hold *h, const struct spy_name *name);
+bool hold_shares_names(const struct hold *h, const struct spy_change *c);
 
 /* Was it given cookies and positions? */
 static inline bool hold_relies_on_cookies(const struct hold *h)

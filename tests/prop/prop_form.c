@@ -110,13 +110,6 @@ static void set_there(
 		*is = answer;
 }
 
-/* Others may have put something else in its place. */
-static bool is_doubtful(const struct match *m, const struct spy_name *name)
-{
-	return actor_did(
-		LOCAL_NAME, m->h->inode, prop_name_index(m->w, spy_name(name)));
-}
-
 /* What is there for a holder at the begin: its model says so, once settled. */
 void match_begin_told(struct match *m)
 {
@@ -133,14 +126,16 @@ void match_begin_told(struct match *m)
 static bool is_vague(const struct match *m, const struct spy_change *c)
 {
 	return m->w->options.local && !c->local &&
-		c->kind != CHANGE_REMOVE_ENTRY && is_doubtful(m, &c->name);
+		c->kind != CHANGE_REMOVE_ENTRY &&
+		hold_shares_name(m->h, &c->name);
 }
 
 void match_move_told(struct match *m, const struct spy_change *c)
 {
 	if (c->kind == CHANGE_RENAME_ENTRY)
 		set_there(m, &c->old,
-			!c->local && is_doubtful(m, &c->old) ? UNKNOWN : NO);
+			!c->local && hold_shares_name(m->h, &c->old) ? UNKNOWN
+								     : NO);
 	set_there(m, &c->name,
 		c->kind == CHANGE_REMOVE_ENTRY ? NO
 			: is_vague(m, c)       ? UNKNOWN
@@ -153,10 +148,7 @@ void match_move_told(struct match *m, const struct spy_change *c)
  */
 static bool may_be_untracked(const struct match *m, const struct spy_change *c)
 {
-	return m->w->weather.memory &&
-		(is_doubtful(m, &c->name) ||
-			(c->kind == CHANGE_RENAME_ENTRY &&
-				is_doubtful(m, &c->old)));
+	return m->w->weather.memory && hold_shares_names(m->h, c);
 }
 
 /*
@@ -179,8 +171,9 @@ struct form match_form(struct match *m, const struct spy_change *c)
 	else
 		f.overwrites = is_there(m, &c->name);
 	if (c->kind == CHANGE_RENAME_ENTRY)
-		f.renames = is_doubtful(m, &c->old) ? UNKNOWN
-						    : is_there(m, &c->old);
+		f.renames = hold_shares_name(m->h, &c->old)
+			? UNKNOWN
+			: is_there(m, &c->old);
 	if (f.renames != YES && !hold_covers(m->h, CHANGE_ADD_ENTRY))
 		f.comes = UNKNOWN; /* it is recalled for that */
 	if (is_vague(m, c))

@@ -109,6 +109,21 @@ void hold_take_moment(struct world *w, struct moment *m)
 	m->seq = spy_seq();
 }
 
+/* ---- others ---- */
+
+bool hold_shares_name(const struct hold *h, const struct spy_name *name)
+{
+	return actor_did(LOCAL_NAME, h->inode,
+		prop_name_index(h->peer->world, spy_name(name)));
+}
+
+bool hold_shares_names(const struct hold *h, const struct spy_change *c)
+{
+	return hold_shares_name(h, &c->name) ||
+		(c->kind == CHANGE_RENAME_ENTRY &&
+			hold_shares_name(h, &c->old));
+}
+
 /* ---- asking ---- */
 
 static void granted(void *ctx, const struct nfsc_deleg *deleg)

@@ -100,14 +100,21 @@ static bool may_be_untold(const struct match *m, const struct heard *heard)
 		match_where(m->h, heard->change) != SURELY_IN;
 }
 
+/* NULL: @event may be that of @heard; or what speaks against it. */
+static const char *mismatch(const struct match *m, const struct heard *heard,
+	const struct event *event)
+{
+	if (heard->form.comes == NO ||
+		match_where(m->h, heard->change) == SURELY_OUT)
+		return "a gap, or too much";
+	return match_wrong(m, heard, event);
+}
+
 /* One within the run: is it the next of the events? */
 static const char *take(const struct match *m, struct heard *heard, size_t *n)
 {
-	const char *what = "a gap, or too much";
+	const char *what = mismatch(m, heard, m->events[*n]);
 
-	if (heard->form.comes != NO &&
-		match_where(m->h, heard->change) != SURELY_OUT)
-		what = match_wrong(m, heard, m->events[*n]);
 	if (!what)
 		heard->told = m->events[(*n)++];
 	else if (heard->form.comes != YES)
@@ -168,9 +175,7 @@ static bool fits_otherwise(const struct match *m)
 	for (size_t i = m->nheard; i-- > 0 && left;) {
 		struct heard *heard = &m->heard[i];
 		struct event *e = m->events[left - 1];
-		bool may_be = heard->form.comes != NO &&
-			match_where(m->h, heard->change) != SURELY_OUT &&
-			!match_wrong(m, heard, e);
+		bool may_be = !mismatch(m, heard, e);
 
 		if (!may_be && !may_be_untold(m, heard))
 			return false;
@@ -532,6 +537,12 @@ static void gather(struct match *m)
 	}
 }
 
+static void forget(struct match *m)
+{
+	free(m->heard);
+	free(m->events);
+}
+
 static void count_events(struct match *m)
 {
 	struct event *e;
@@ -552,8 +563,7 @@ void match_hold(struct world *w, struct hold *h)
 		apply_run(&m);
 	else
 		see_run(&m);
-	free(m.heard);
-	free(m.events);
+	forget(&m);
 }
 
 bool match_is_ambiguous(struct world *w, struct hold *h)
@@ -564,8 +574,7 @@ bool match_is_ambiguous(struct world *w, struct hold *h)
 	gather(&m);
 	find_run(&m);
 	ambiguous = replays_renaming(&m) || fits_otherwise(&m);
-	free(m.heard);
-	free(m.events);
+	forget(&m);
 	return ambiguous;
 }
 
@@ -575,8 +584,7 @@ void match_show(struct world *w, struct hold *h)
 
 	gather(&m);
 	show(&m);
-	free(m.heard);
-	free(m.events);
+	forget(&m);
 }
 
 void match_rest(struct world *w, struct hold *h)

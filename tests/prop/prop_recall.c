@@ -32,13 +32,6 @@ static bool is_recall_only(const struct hold *h)
 	return true;
 }
 
-/* Did others do something to one of these names as well? */
-static bool is_touched(const struct hold *h, const struct spy_name *name)
-{
-	return actor_did(LOCAL_NAME, h->inode,
-		prop_name_index(h->peer->world, spy_name(name)));
-}
-
 /*
  * A client's change that means another one, with what others did: it takes a
  * name from where it was not told, or took another object than its own client
@@ -55,9 +48,7 @@ static bool is_half_known(const struct hold *h, const struct spy_change *c)
 			prop_name_index(h->peer->world, spy_name(&c->source))))
 		return true;
 	return (own || lacks_some) && c->kind != CHANGE_REMOVE_ENTRY &&
-		(is_touched(h, &c->name) ||
-			(c->kind == CHANGE_RENAME_ENTRY &&
-				is_touched(h, &c->old)));
+		hold_shares_names(h, c);
 }
 
 /* Was a change told in a way that it does not cover? */
