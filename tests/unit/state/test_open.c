@@ -243,16 +243,21 @@ static void test_close(void **arg)
 	assert_memory_not_equal(wire.other, closed.other, sizeof(wire.other));
 }
 
+static void limit_opens(struct world *w, struct peer *p, uint32_t max)
+{
+	world_prepare(w);
+	w->config.max_opens = max;
+	world_start(w);
+	peer_connect(w, p, "a");
+}
+
 static void test_limit(void **arg)
 {
 	struct world w;
 	struct peer p;
 	stateid4 wire;
 
-	world_prepare(&w);
-	w.config.max_opens = 2;
-	world_start(&w);
-	peer_connect(&w, &p, "a");
+	limit_opens(&w, &p, 2);
 	assert_int_equal(try_open(&p, "f", "o", R, NONE, &wire), NFS4_OK);
 	assert_int_equal(try_open(&p, "g", "o", R, NONE, &wire), NFS4_OK);
 	assert_int_equal(
@@ -273,10 +278,7 @@ static void test_reserved(void **arg)
 	struct peer p;
 	stateid4 wire;
 
-	world_prepare(&w);
-	w.config.max_opens = 1;
-	world_start(&w);
-	peer_connect(&w, &p, "a");
+	limit_opens(&w, &p, 1);
 	assert_int_equal(open_reserve(p.client, &owner, &try[0]), NFS4_OK);
 	assert_int_equal(open_reserve(p.client, &owner, &try[0]), NFS4_OK);
 	assert_int_equal(
