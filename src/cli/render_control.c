@@ -10,6 +10,7 @@
 
 #include "base/cleanup.h"
 #include "cli/utf8.h"
+#include "vocab/change.h"
 
 /* ---- values ---- */
 
@@ -177,18 +178,18 @@ static void state_cell(struct render *r, const json_t *object, size_t width)
 	end_cell(r, start, width);
 }
 
-/* All the kinds there are: too many names for a column. */
-#define KINDS 6
-
-/* "add,remove"; "-" for one that is only recalled. */
+/*
+ * "add,remove"; "-" for one that is only recalled. All the kinds there are have
+ * too many names for a column.
+ */
 static void kinds_cell(struct render *r, const json_t *object, size_t width)
 {
 	const json_t *kinds = json_object_get(object, "kinds");
 	size_t start = r->len, n = json_array_size(kinds);
 
-	if (n == KINDS)
+	if (n == CHANGE_KINDS)
 		render_str(r, "all");
-	for (size_t i = 0; i < n && n < KINDS; i++) {
+	for (size_t i = 0; i < n && n < CHANGE_KINDS; i++) {
 		const char *kind = json_string_value(json_array_get(kinds, i));
 		const char *end = kind ? strstr(kind, "_entry") : NULL;
 

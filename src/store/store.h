@@ -278,11 +278,11 @@ int store_check_setattr(struct store *s, const struct cred *cred,
  * The changes of a directory. The caller zeroes @change and may set its
  * `no_position` and `victim` (of the new name's directory; -EWOULDBLOCK: others
  * have put something else there, which may differ in all that was checked,
- * asked and pinned of it); the rest is filled in (names borrowed from the arguments):
- * cookies, position, children's fileids; no attributes, and before/after left
- * 0. A cookie or verifier that could not be found out is 0. On failure nothing
- * has changed and @change means nothing. Changes are durable only after
- * store_sync_entry() of each directory touched.
+ * asked and pinned of it); the rest is filled in (names borrowed from the
+ * arguments): cookies, position, children's fileids; no attributes, and
+ * before/after left 0. A cookie or verifier that could not be found out is 0.
+ * On failure nothing has changed and @change means nothing. Changes are durable
+ * only after store_sync_entry() of each directory touched.
  *
  * create: the new object's fileid in @ret; -EEXIST when the name exists.
  * link: -EISDIR for a directory.
